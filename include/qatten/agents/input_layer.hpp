@@ -1,0 +1,78 @@
+#pragma once
+// An agent's first layer, on its observation o, the action a it took before and its own index i:
+//
+//   y = W [o; onehot(a); onehot(i)] + b = W_o o + W_{:,a} + W_{:,i} + b
+//
+// The one-hot parts are columns of W looked up, not products. Backward, with δ = ∂L/∂y:
+//
+//   ∂W_o += δ oᵀ,   ∂W_{:,a} += δ,   ∂W_{:,i} += δ,   ∂b += δ 1,   ∂o = W_oᵀ δ
+
+#include <string>
+
+#include "qatten/agents/agent.hpp"
+#include "qatten/core/math.hpp"
+#include "qatten/nn/initialise.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// Parameters as a PyTorch Linear over the concatenated input: weight (outputs, obs_shape + n_actions + n_agents),
+/// bias. Column j belongs to agent first_agent + j mod group.
+template <class Scalar>
+class InputLayer {
+ public:
+  InputLayer(ParameterLayout& layout, const std::string& name, const AgentOptions& options, Index outputs, Index group,
+             Index first_agent)
+      : options_(options),
+        group_(group),
+        first_agent_(first_agent),
+        weight_(layout.add(name + ".weight", outputs, id_column() + (options.obs_agent_id ? options.n_agents : 0))),
+        bias_(layout.add(name + ".bias", outputs)) {}
+
+  Index outputs() const { return weight_.rows; }
+
+  /// PyTorch's default, over the whole concatenated input.
+  void initialise(Vector<Scalar>& p, Random& random) const {
+    const double bound = 1 / std::sqrt(double(weight_.cols));
+    initialise_uniform(block(p, weight_), bound, random);
+    initialise_uniform(block(p, bias_), bound, random);
+  }
+
+  void forward(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, View<Scalar> y) const {
+    detail::check_shape("InputLayer", "obs", in.obs, options_.obs_shape, -1);
+    detail::check_shape("InputLayer", "y", y, outputs(), in.obs.cols());
+    if (options_.obs_last_action) detail::check_shape("InputLayer", "last_actions", in.last_actions, 1, in.obs.cols());
+    const auto w = block(p, weight_), b = block(p, bias_);
+    y.noalias() = w.leftCols(options_.obs_shape) * in.obs;
+    for (Index j = 0; j < y.cols(); ++j) {
+      y.col(j) += b.col(0);
+      if (options_.obs_agent_id) y.col(j) += w.col(id_column() + agent(j));
+      if (const Index a = last_action(in, j); a >= 0) y.col(j) += w.col(options_.obs_shape + a);
+    }
+  }
+
+  /// Adds to `gradients`, overwrites `dobs`; an empty one is not computed.
+  void backward(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, ConstView<Scalar> dy, Vector<Scalar>& gradients,
+                View<Scalar> dobs) const {
+    View<Scalar> dw = block(gradients, weight_);
+    dw.leftCols(options_.obs_shape).noalias() += dy * in.obs.transpose();
+    for (Index j = 0; j < dy.cols(); ++j) {
+      if (options_.obs_agent_id) dw.col(id_column() + agent(j)) += dy.col(j);
+      if (const Index a = last_action(in, j); a >= 0) dw.col(options_.obs_shape + a) += dy.col(j);
+    }
+    add_columns<Scalar>(block(gradients, bias_), dy);
+    if (dobs.size() > 0) dobs.noalias() = block(p, weight_).leftCols(options_.obs_shape).transpose() * dy;
+  }
+
+ private:
+  Index id_column() const { return options_.obs_shape + (options_.obs_last_action ? options_.n_actions : 0); }
+  Index agent(Index column) const { return first_agent_ + column % group_; }
+  Index last_action(const AgentInputs<Scalar>& in, Index column) const {
+    return options_.obs_last_action ? Index(in.last_actions(0, column)) : -1;
+  }
+
+  AgentOptions options_;
+  Index group_, first_agent_;
+  Block weight_, bias_;
+};
+
+}  // namespace qatten::inline QATTEN_ABI

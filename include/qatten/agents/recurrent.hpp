@@ -1,0 +1,146 @@
+#pragma once
+// The recurrent agent of PyMARL (Rashid et al. 2018): every agent sees its own history alone.
+//
+//   x = relu(fc1 [o; onehot(a); onehot(i)]),   h' = GRU(x, h),   q = fc2 h'   or   fc2 LayerNorm(h')
+
+#include <optional>
+#include <string>
+
+#include "qatten/agents/input_layer.hpp"
+#include "qatten/agents/team.hpp"
+#include "qatten/nn/activation.hpp"
+#include "qatten/nn/gru.hpp"
+#include "qatten/nn/layer_norm.hpp"
+#include "qatten/nn/linear.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// Serves `group` neighbouring columns of each team, the agents from `first_agent` on. Parameters fc1, rnn, fc2 and
+/// layer_norm as in PyMARL.
+template <class Scalar_>
+class RecurrentNetwork {
+ public:
+  using Scalar = Scalar_;
+  struct Cache {
+    Matrix<Scalar> x, h, normalised;  ///< (hidden, columns)
+    typename Gru<Scalar>::Cache gru;
+    typename LayerNorm<Scalar>::Cache layer_norm;
+  };
+  struct Scratch {
+    Matrix<Scalar> x, h, normalised;  ///< likewise, or their gradients
+    typename Gru<Scalar>::Scratch gru;
+  };
+
+  RecurrentNetwork(ParameterLayout& layout, const std::string& name, const AgentOptions& options, Index group,
+                   Index first_agent)
+      : group_(group),
+        fc1_(layout, name + ".fc1", options, options.hidden_dim, group, first_agent),
+        gru_(layout, name + ".rnn", options.hidden_dim, options.hidden_dim),
+        fc2_(layout, name + ".fc2", options.hidden_dim, options.n_actions) {
+    if (options.use_layer_norm) layer_norm_.emplace(layout, name + ".layer_norm", options.hidden_dim);
+  }
+
+  void initialise(Vector<Scalar>& p, Random& random) const {
+    fc1_.initialise(p, random);
+    gru_.initialise(p, random);
+    fc2_.initialise(p, random);
+    if (layer_norm_) layer_norm_->initialise(p);
+  }
+
+  void prepare(Cache& cache, Scratch& scratch, Index columns, Index batch) const {
+    prepare_activations(cache, columns);
+    gru_.prepare(cache.gru, scratch.gru, columns, batch);
+    if (layer_norm_) layer_norm_->prepare(cache.layer_norm, columns);
+    prepare_activations(scratch, columns);
+  }
+
+  /// For `evaluate` and `step` alone.
+  void prepare(Scratch& scratch, Index columns, Index batch) const {
+    prepare_activations(scratch, columns);
+    gru_.prepare(scratch.gru, batch);
+  }
+
+  void forward(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
+               View<Scalar> q, Cache& cache, Scratch& scratch) const {
+    const Index columns = in.obs.cols();
+    detail::check_prepared("RecurrentNetwork", cache.x, columns);
+    View<Scalar> x = cache.x.leftCols(columns), h = cache.h.leftCols(columns);
+    fc1_.forward(p, in, x);
+    activate(Activation::relu, x);
+    gru_.forward(p, ragged, group_, x, h0, h, cache.gru, scratch.gru);
+    if (layer_norm_) layer_norm_->forward(p, h, cache.normalised.leftCols(columns), cache.layer_norm);
+    fc2_.forward(p, last_input(cache, columns), q);
+  }
+
+  void evaluate(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
+                View<Scalar> q, Scratch& scratch) const {
+    const Index columns = in.obs.cols();
+    detail::check_prepared("RecurrentNetwork", scratch.x, columns);
+    View<Scalar> x = scratch.x.leftCols(columns), h = scratch.h.leftCols(columns);
+    fc1_.forward(p, in, x);
+    activate(Activation::relu, x);
+    gru_.evaluate(p, ragged, group_, x, h0, h, scratch.gru);
+    if (layer_norm_) layer_norm_->evaluate(p, h, scratch.normalised.leftCols(columns));
+    fc2_.forward(p, last_input(scratch, columns), q);
+  }
+
+  void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged& ragged, const AgentInputs<Scalar>& in,
+                ConstView<Scalar> h0, ConstView<Scalar> dq, Vector<Scalar>& gradients, View<Scalar> dobs,
+                View<Scalar> dh0, Scratch& scratch) const {
+    const Index columns = in.obs.cols();
+    View<Scalar> dx = scratch.x.leftCols(columns), dh = scratch.h.leftCols(columns);
+    const ConstView<Scalar> x = cache.x.leftCols(columns);
+    fc2_.backward(p, last_input(cache, columns), dq, gradients, dh);
+    if (layer_norm_) layer_norm_->backward(p, cache.layer_norm, dh, gradients, dh);
+    gru_.backward(p, cache.gru, ragged, group_, x, h0, cache.h.leftCols(columns), dh, gradients, dx, dh0, scratch.gru);
+    activate_backward<Scalar>(Activation::relu, x, dx);
+    fc1_.backward(p, in, dx, gradients, dobs);
+  }
+
+  void step(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, View<Scalar> hidden, View<Scalar> q,
+            Scratch& scratch) const {
+    const Index columns = in.obs.cols();
+    detail::check_prepared("RecurrentNetwork", scratch.x, columns);
+    View<Scalar> x = scratch.x.leftCols(columns);
+    fc1_.forward(p, in, x);
+    activate(Activation::relu, x);
+    gru_.cell().evaluate(p, x, hidden, hidden, scratch.gru.cell);
+    if (layer_norm_) {
+      layer_norm_->evaluate(p, hidden, scratch.normalised.leftCols(columns));
+      fc2_.forward(p, scratch.normalised.leftCols(columns), q);
+    } else {
+      fc2_.forward(p, hidden, q);
+    }
+  }
+
+  /// h of the last `forward` or `evaluate` (hidden, columns).
+  template <class Memory>
+  ConstView<Scalar> hidden(const Memory& memory, Index columns) const {
+    return memory.h.leftCols(columns);
+  }
+
+ private:
+  template <class Memory>
+  void prepare_activations(Memory& memory, Index columns) const {
+    for (auto* m : {&memory.x, &memory.h}) m->resize(gru_.hidden(), columns);
+    if (layer_norm_) memory.normalised.resize(gru_.hidden(), columns);
+  }
+
+  template <class Memory>
+  ConstView<Scalar> last_input(const Memory& memory, Index columns) const {
+    return layer_norm_ ? memory.normalised.leftCols(columns) : memory.h.leftCols(columns);
+  }
+
+  Index group_;
+  InputLayer<Scalar> fc1_;
+  Gru<Scalar> gru_;
+  Linear<Scalar> fc2_;
+  std::optional<LayerNorm<Scalar>> layer_norm_;
+};
+
+template <class Scalar>
+using RecurrentAgent = Team<RecurrentNetwork<Scalar>>;
+
+static_assert(Agent<RecurrentAgent<float>>);
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,97 @@
+#pragma once
+// The parameters of one network: one contiguous vector, and a layout that says which block of it is what.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "qatten/core/error.hpp"
+#include "qatten/core/view.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// A named (rows, cols) block of a network's flat vector, column-major: element (i, j) lies at offset + i + j * stride.
+struct Block {
+  std::string name;
+  Index rows = 0;
+  Index cols = 0;
+  Index offset = 0;
+  Index stride = 0;
+  int rank = 2;  ///< 1 for a bias, which other libraries store as a vector
+
+  Index size() const { return rows * cols; }
+};
+
+/// The blocks of one network in the order in which its modules asked for them, gapless. Weights, gradients, target
+/// weights and optimiser moments are plain vectors of `size()` scalars that share one layout.
+class ParameterLayout {
+ public:
+  /// One row band of a stacked block.
+  struct Band {
+    std::string name;
+    Index rows;
+  };
+
+  /// A matrix. Throws when the name is taken.
+  Block add(std::string name, Index rows, Index cols) { return push({std::move(name), rows, cols, size_, rows, 2}); }
+
+  /// A vector.
+  Block add(std::string name, Index rows) { return push({std::move(name), rows, 1, size_, rows, 1}); }
+
+  /// One (sum of rows, cols) matrix whose row bands are named blocks: layers that read the same input become one
+  /// product. `cols` 0 stacks vectors. Returns the whole; the bands are what `blocks()` lists.
+  Block add_stacked(const std::vector<Band>& bands, Index cols) {
+    const int rank = cols == 0 ? 1 : 2;
+    Block whole{"", 0, std::max<Index>(cols, 1), size_, 0, rank};
+    for (const Band& band : bands) whole.rows += band.rows;
+    whole.stride = whole.rows;
+    Index row = 0;
+    for (const Band& band : bands) {
+      insert({band.name, band.rows, whole.cols, whole.offset + row, whole.stride, rank});
+      row += band.rows;
+    }
+    size_ += whole.size();
+    return whole;
+  }
+
+  Index size() const { return size_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+
+  /// The block of that name. Throws when there is none.
+  const Block& find(const std::string& name) const {
+    for (const Block& b : blocks_)
+      if (b.name == name) return b;
+    throw Error("ParameterLayout::find: no parameter is named '" + name + "'");
+  }
+
+ private:
+  void insert(Block b) {
+    for (const Block& other : blocks_)
+      detail::require(other.name != b.name, "ParameterLayout::add", "the name '" + b.name + "' is taken");
+    blocks_.push_back(std::move(b));
+  }
+
+  Block push(Block b) {
+    insert(b);
+    size_ += b.size();
+    return b;
+  }
+
+  std::vector<Block> blocks_;
+  Index size_ = 0;
+};
+
+template <class Scalar>
+ConstView<Scalar> block(const Vector<Scalar>& parameters, const Block& b) {
+  eigen_assert(b.offset + (b.cols - 1) * b.stride + b.rows <= parameters.size());
+  return {parameters.data() + b.offset, b.rows, b.cols, b.stride};
+}
+
+template <class Scalar>
+View<Scalar> block(Vector<Scalar>& parameters, const Block& b) {
+  eigen_assert(b.offset + (b.cols - 1) * b.stride + b.rows <= parameters.size());
+  return {parameters.data() + b.offset, b.rows, b.cols, b.stride};
+}
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,82 @@
+#pragma once
+// One episode of exactly its own length.
+
+#include <cstdint>
+
+#include "qatten/core/error.hpp"
+#include "qatten/core/view.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// L steps and the L + 1 observations around them, one after the other, the agents of a step side by side. Nothing that
+/// can be derived is stored: the last actions are the actions one step earlier.
+template <class Scalar>
+struct Episode {
+  Matrix<Scalar> obs;              ///< (obs_shape, n_agents · (L + 1))
+  Matrix<Scalar> state;            ///< (state_shape, L + 1)
+  Matrix<Scalar> units;            ///< (unit_dim · n_agents, L + 1)
+  Matrix<std::uint8_t> available;  ///< (n_actions, n_agents · (L + 1))
+  Matrix<std::uint8_t> alive;      ///< (n_agents, L + 1)
+  Matrix<std::int32_t> actions;    ///< (n_agents, L)
+  Vector<Scalar> rewards;          ///< (L)
+  bool terminated = false;         ///< the last step ended the episode; otherwise it was cut off, and a value follows
+
+  Index length() const { return actions.cols(); }
+  Index n_agents() const { return actions.rows(); }
+
+  void resize(Index n_agents, Index n_actions, Index obs_shape, Index state_shape, Index unit_dim, Index length) {
+    obs.resize(obs_shape, n_agents * (length + 1));
+    state.resize(state_shape, length + 1);
+    units.resize(unit_dim * n_agents, length + 1);
+    available.resize(n_actions, n_agents * (length + 1));
+    alive.resize(n_agents, length + 1);
+    actions.resize(n_agents, length);
+    rewards.resize(length);
+  }
+
+  /// The first `length` steps, as an episode of its own.
+  Episode first(Index length) const {
+    const Index n = n_agents();
+    Episode e;
+    e.obs = obs.leftCols(n * (length + 1));
+    e.state = state.leftCols(length + 1);
+    e.units = units.leftCols(length + 1);
+    e.available = available.leftCols(n * (length + 1));
+    e.alive = alive.leftCols(length + 1);
+    e.actions = actions.leftCols(length);
+    e.rewards = rewards.head(length);
+    e.terminated = terminated;
+    return e;
+  }
+
+  /// Memory it takes, in bytes.
+  std::size_t bytes() const {
+    return sizeof(*this) +
+           sizeof(Scalar) * static_cast<std::size_t>(obs.size() + state.size() + units.size() + rewards.size()) +
+           static_cast<std::size_t>(available.size() + alive.size()) +
+           sizeof(std::int32_t) * static_cast<std::size_t>(actions.size());
+  }
+
+  /// Throws unless all parts have the sizes that `actions`, `obs`, `state`, … imply, with at least one step, and every
+  /// action taken was available.
+  void check() const {
+    const Index n = n_agents(), length = this->length();
+    detail::require(length >= 1, "Episode", "it has no steps");
+    detail::check_shape("Episode", "obs", obs, -1, n * (length + 1));
+    detail::check_shape("Episode", "state", state, -1, length + 1);
+    detail::check_shape("Episode", "units", units, -1, length + 1);
+    detail::check_shape("Episode", "available", available, -1, n * (length + 1));
+    detail::check_shape("Episode", "alive", alive, n, length + 1);
+    detail::check_shape("Episode", "rewards", rewards, length, 1);
+    for (Index t = 0; t < length; ++t) {
+      for (Index i = 0; i < n; ++i) {
+        const Index a = actions(i, t);
+        detail::require(a >= 0 && a < available.rows() && available(a, t * n + i) != 0, "Episode",
+                        "agent " + std::to_string(i) + " took action " + std::to_string(a) + " at step " +
+                            std::to_string(t) + ", which was not available");
+      }
+    }
+  }
+};
+
+}  // namespace qatten::inline QATTEN_ABI

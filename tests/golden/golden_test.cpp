@@ -1,0 +1,420 @@
+// Reference numbers of PyTorch: every *.safetensors in tests/golden, or in $QATTEN_GOLDEN_DIR. A case that is not
+// known, a folder that is missing or empty, and a number that nobody compared are failures.
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "qatten/agents/recurrent.hpp"
+#include "qatten/io/named_parameters.hpp"
+#include "qatten/learners/q_learner.hpp"
+#include "qatten/mixers/independent.hpp"
+#include "qatten/mixers/qatten.hpp"
+#include "qatten/mixers/qmix.hpp"
+#include "qatten/mixers/vdn.hpp"
+#include "qatten/optim/adam.hpp"
+#include "qatten/optim/rmsprop.hpp"
+#include "support/catch.hpp"
+
+using namespace qatten;
+
+namespace {
+
+constexpr double tolerance = 1e-9;
+
+/// One golden file, which knows which of its tensors were used.
+class Golden {
+ public:
+  explicit Golden(const std::filesystem::path& path) : file_(SafeTensors::load(path)) {}
+
+  const std::string& text(const std::string& key) const {
+    const auto found = file_.metadata.find(key);
+    if (found == file_.metadata.end()) throw Error("golden: no metadata '" + key + "'");
+    return found->second;
+  }
+  bool has_text(const std::string& key) const { return file_.metadata.contains(key); }
+  Index size(const std::string& key) const { return std::stoll(text(key)); }
+  double number(const std::string& key) const { return std::stod(text(key)); }
+
+  bool contains(const std::string& name) const { return file_.contains(name); }
+  const StoredTensor& tensor(const std::string& name) {
+    used_.insert(name);
+    return file_.tensor(name);
+  }
+  /// [..., F] as (F, ...).
+  Matrix<double> matrix(const std::string& name) { return tensor(name).matrix<double>(); }
+  template <class T>
+  std::vector<T> values(const std::string& name) {
+    return tensor(name).values<T>();
+  }
+
+  /// The parameters of the layout under prefix + name; `blocks` are marked as used.
+  Vector<double> parameters(const ParameterLayout& layout, const std::string& prefix = "") {
+    for (const Block& b : layout.blocks()) used_.insert(prefix + b.name);
+    return read_parameters<double>(file_, layout, prefix, Others::ignore);
+  }
+
+  void use(const std::string& name) { used_.insert(name); }
+  std::vector<std::string> names(const std::string& prefix) const {
+    std::vector<std::string> found;
+    for (const auto& [name, tensor] : file_.tensors())
+      if (name.starts_with(prefix)) found.push_back(name);
+    return found;
+  }
+  /// Everything in the file must have been read or compared.
+  void check_all_used() const {
+    for (const auto& [name, tensor] : file_.tensors()) {
+      INFO("tensor " << name);
+      CHECK(used_.contains(name));
+    }
+  }
+
+ private:
+  SafeTensors file_;
+  std::set<std::string> used_;
+};
+
+/// |got − want| <= tolerance · max |want|, everywhere; NaN fails.
+template <class Got, class Want>
+void compare(const std::string& name, const Got& got, const Want& want) {
+  INFO(name);
+  REQUIRE(got.rows() == want.rows());
+  REQUIRE(got.cols() == want.cols());
+  if (want.size() == 0) return;
+  const double scale = want.array().abs().maxCoeff();
+  const double error = (got - want).array().abs().maxCoeff();
+  REQUIRE(std::isfinite(scale));
+  REQUIRE(got.array().isFinite().all());
+  INFO("largest error " << error << ", scale " << scale);
+  CHECK(error <= tolerance * scale);
+}
+
+bool is_key_bias(const std::string& name) {
+  return name.find("key_embedding_layers") != std::string::npos && name.ends_with(".bias");
+}
+
+/// Every block's gradient, by name. What the file has beyond the layout may only be parameters that nothing reads:
+/// PyMARL2 builds its head net even when the heads are not weighted.
+void compare_gradients(Golden& golden, const ParameterLayout& layout, const Vector<double>& gradients) {
+  for (const Block& b : layout.blocks()) {
+    const Matrix<double> got = block(gradients, b), want = golden.tensor("grad." + b.name).weight<double>();
+    if (is_key_bias(b.name)) {  // softmax does not see it: rounding in PyTorch, an exact zero here
+      INFO(b.name);
+      CHECK(got.isZero(0));
+      CHECK(want.array().abs().maxCoeff() < 1e-12);
+      continue;
+    }
+    compare("grad." + b.name, got, want);
+  }
+}
+
+std::set<std::string> names_of(const ParameterLayout& layout) {
+  std::set<std::string> names;
+  for (const Block& b : layout.blocks()) names.insert(b.name);
+  return names;
+}
+
+/// Parameters under `prefix` that the layout lacks must have a gradient of zero.
+void check_idle_parameters(Golden& golden, const ParameterLayout& layout) {
+  const auto known = names_of(layout);
+  for (const std::string prefix : {"agent.", "mixer."}) {
+    for (const std::string& name : golden.names(prefix)) {
+      if (known.contains(name)) continue;
+      INFO(name << " is in the file but not in the layout");
+      CHECK(golden.matrix("grad." + name).isZero(0));
+      golden.use(name);
+      for (const std::string& copy : {"target." + name, "after." + name})
+        if (golden.contains(copy)) golden.use(copy);
+      if (golden.contains("after." + name)) CHECK(golden.matrix("after." + name) == golden.matrix(name));
+    }
+  }
+}
+
+// --- gru_agent -------------------------------------------------------------------------------------------------------
+
+void check_gru_agent(Golden& golden) {
+  const Index steps = golden.size("steps"), rows = golden.size("rows");
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent(layout, "agent",
+                                     {.n_agents = 1,
+                                      .n_actions = golden.size("actions"),
+                                      .obs_shape = golden.size("inputs"),
+                                      .obs_last_action = false,
+                                      .obs_agent_id = false,
+                                      .hidden_dim = golden.size("hidden")});
+  const Vector<double> p = golden.parameters(layout);
+  const Ragged ragged(std::vector<Index>(static_cast<std::size_t>(rows), steps));
+  const Matrix<double> inputs = golden.matrix("inputs"), h0 = golden.matrix("h0"), dq = golden.matrix("grad.q");
+
+  RecurrentAgent<double>::Cache cache;
+  RecurrentAgent<double>::Scratch scratch;
+  agent.prepare(cache, scratch, steps * rows, rows);
+  Matrix<double> q(golden.size("actions"), steps * rows);
+  agent.forward(p, ragged, {inputs}, h0, q, cache, scratch);
+  compare("q", q, golden.matrix("q"));
+  compare("h", cache.networks[0].h, golden.matrix("h"));
+
+  Vector<double> gradients = Vector<double>::Zero(layout.size());
+  Matrix<double> dinputs(inputs.rows(), inputs.cols()), dh0(h0.rows(), h0.cols());
+  agent.backward(p, cache, ragged, {inputs}, h0, dq, gradients, dinputs, dh0, scratch);
+  compare("grad.inputs", dinputs, golden.matrix("grad.inputs"));
+  compare("grad.h0", dh0, golden.matrix("grad.h0"));
+  compare_gradients(golden, layout, gradients);
+
+  // Acting step by step reaches the same numbers.
+  Matrix<double> hidden = h0, step_q(q.rows(), rows);
+  for (Index t = 0; t < steps; ++t) {
+    agent.step(p, {inputs.middleCols(t * rows, rows)}, hidden, step_q, scratch);
+    compare("q, acting", step_q, q.middleCols(t * rows, rows));
+  }
+}
+
+// --- mixers ----------------------------------------------------------------------------------------------------------
+
+QattenOptions qatten_options(const Golden& golden, const std::string& mixer, bool in_learner) {
+  if (mixer == "qatten_authors") {
+    QattenOptions options = QattenOptions::authors();
+    const bool two_layers = in_learner || golden.size("hypernet_layers") == 2;
+    options.n_head = golden.size("heads");
+    options.embed = options.value_hidden = golden.size("mixing_embed");
+    options.query_hidden = options.head_hidden = two_layers ? golden.size("hypernet_embed") : 0;
+    options.weighted_head = in_learner || golden.size("weighted") != 0;
+    options.nonlinear = !in_learner && golden.size("nonlinear") != 0;
+    options.mask_dead = !in_learner && golden.size("mask_dead") != 0;
+    options.attend_reg_coef = golden.number("attend_reg_coef");
+    return options;
+  }
+  QattenOptions options = QattenOptions::pymarl2();
+  options.n_head = golden.size("heads");
+  options.embed = golden.size("embed");
+  options.query_hidden = golden.size("query_hidden");
+  options.head_hidden = golden.size("head_hidden");
+  options.value_hidden = golden.size("value_hidden");
+  options.weighted_head = mixer == "qatten";
+  return options;
+}
+
+/// Calls f with the mixer that the file names, laid out under "mixer".
+template <class F>
+void with_mixer(const Golden& golden, ParameterLayout& layout, bool in_learner, F&& f) {
+  const std::string& name = golden.text("mixer");
+  const Index n = golden.size("n_agents"), state = golden.size("state_dim");
+  if (name == "iql") {
+    f(Independent<double>(n));
+  } else if (name == "vdn") {
+    f(Vdn<double>(n));
+  } else if (name == "qmix" || name == "qmix1") {
+    f(Qmix<double>(layout, "mixer", n, state,
+                   {.mixing_embed_dim = golden.size("mixing_embed"),
+                    .hypernet_embed = name == "qmix" ? golden.size("hypernet_embed") : 0}));
+  } else if (name.starts_with("qatten")) {
+    f(Qatten<double>(layout, "mixer", n, state, golden.size("unit_dim"), qatten_options(golden, name, in_learner)));
+  } else {
+    FAIL("unknown mixer '" << name << "'");
+  }
+}
+
+template <class M>
+void check_attention(Golden& golden, const M& mixer, const typename M::Cache& cache, Index rows) {
+  if constexpr (requires { mixer.attention(cache, rows); }) {
+    const Matrix<double> want = golden.matrix("attention");  // [R, heads, n]: (n, R · heads)
+    compare("attention", mixer.attention(cache, rows).reshaped(want.rows(), want.cols()), want);
+    compare("head_weights", mixer.head_weights(cache, rows), golden.matrix("head_weights"));
+  }
+}
+
+void check_mixer(Golden& golden) {
+  ParameterLayout layout;
+  with_mixer(golden, layout, false, [&]<class M>(const M& mixer) {
+    const Vector<double> p = golden.parameters(layout);
+    const Index rows = golden.size("rows"), n = golden.size("n_agents");
+    const Matrix<double> qs = golden.matrix("agent_qs"), state = golden.matrix("states");
+    Matrix<std::uint8_t> alive;
+    if (golden.contains("alive")) {
+      const auto values = golden.values<std::uint8_t>("alive");
+      alive = Eigen::Map<const Matrix<std::uint8_t>>(values.data(), n, rows);
+    }
+    const MixerInputs<double> in{qs, state, state.topRows(n * golden.size("unit_dim")), alive};
+
+    typename M::Cache cache;
+    typename M::Scratch scratch;
+    mixer.prepare(cache, scratch, rows);
+    Matrix<double> q_tot(1, rows), evaluated(1, rows), dqs(n, rows);
+    mixer.forward(p, in, q_tot, cache, scratch);
+    compare("q_tot", q_tot, golden.matrix("q_tot").transpose());
+    mixer.evaluate(p, in, evaluated, scratch);
+    CHECK(evaluated == q_tot);
+    check_attention(golden, mixer, cache, rows);
+    if (golden.contains("regulariser"))
+      compare("regulariser", Matrix<double>::Constant(1, 1, mixer.regulariser(cache)), golden.matrix("regulariser"));
+
+    Vector<double> gradients = Vector<double>::Zero(layout.size());
+    const Matrix<double> dq_tot = golden.matrix("grad.q_tot").transpose();
+    mixer.backward(p, cache, in, dq_tot, gradients, dqs, scratch);
+    compare("grad.agent_qs", dqs, golden.matrix("grad.agent_qs"));
+    compare_gradients(golden, layout, gradients);
+    check_idle_parameters(golden, layout);
+  });
+}
+
+// --- optimisers ------------------------------------------------------------------------------------------------------
+
+template <class F>
+void with_optimizer(const Golden& golden, const std::string& name, F&& f) {
+  const double lr = golden.number("lr");
+  const auto constant = [&](const std::string& key, double otherwise) {
+    return golden.has_text(key) ? golden.number(key) : otherwise;
+  };
+  if (name == "adam") {
+    f(Adam<double>({.lr = lr,
+                    .beta1 = constant("beta1", 0.9),
+                    .beta2 = constant("beta2", 0.999),
+                    .eps = constant("adam_eps", 1e-8),
+                    .weight_decay = constant("weight_decay", 0)}));
+  } else if (name == "rmsprop") {
+    f(RmsProp<double>({.lr = lr,
+                       .alpha = constant("rmsprop_alpha", 0.99),
+                       .eps = constant("rmsprop_eps", 1e-5),
+                       .weight_decay = constant("weight_decay", 0)}));
+  } else {
+    FAIL("unknown optimiser '" << name << "'");
+  }
+}
+
+void check_optimizer(Golden& golden) {
+  with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {
+    Vector<double> p = golden.matrix("parameters");
+    const Matrix<double> gradients = golden.matrix("gradients"), after = golden.matrix("after");
+    typename O::State state;
+    optimizer.prepare(state, p.size());
+    for (Index k = 0; k < gradients.cols(); ++k) {
+      optimizer.update(p, Vector<double>(gradients.col(k)), state);
+      compare("after step " + std::to_string(k), p, after.col(k));
+    }
+  });
+}
+
+// --- q_learner -------------------------------------------------------------------------------------------------------
+
+std::vector<Episode<double>> read_episodes(Golden& golden) {
+  const Index episodes = golden.size("episodes"), steps = golden.size("max_steps"), n = golden.size("n_agents");
+  const Index n_actions = golden.size("n_actions"), unit_dim = golden.size("unit_dim");
+  const Matrix<double> obs = golden.matrix("obs"), state = golden.matrix("state");
+  const auto available = golden.values<std::uint8_t>("available_actions");
+  const auto actions = golden.values<std::int64_t>("actions");
+  const auto rewards = golden.values<double>("reward");
+  const auto terminated = golden.values<std::uint8_t>("terminated"), filled = golden.values<std::uint8_t>("filled");
+  const auto mask = golden.values<double>("mask");
+
+  std::vector<Episode<double>> all;
+  for (Index b = 0; b < episodes; ++b) {
+    const Index first = b * (steps + 1);
+    Index length = -1;
+    for (Index t = 0; t <= steps; ++t) length += filled[static_cast<std::size_t>(first + t)];
+    for (Index t = 0; t < steps; ++t) REQUIRE(mask[static_cast<std::size_t>(b * steps + t)] == (t < length ? 1 : 0));
+    Episode<double> e;
+    e.resize(n, n_actions, golden.size("obs_dim"), golden.size("state_dim"), unit_dim, length);
+    e.obs = obs.middleCols(first * n, n * (length + 1));
+    e.state = state.middleCols(first, length + 1);
+    e.units = e.state.topRows(n * unit_dim);
+    e.available =
+        Eigen::Map<const Matrix<std::uint8_t>>(available.data() + first * n * n_actions, n_actions, n * (length + 1));
+    e.alive.setOnes();
+    for (Index t = 0; t < length; ++t) {
+      for (Index i = 0; i < n; ++i)
+        e.actions(i, t) = static_cast<std::int32_t>(actions[static_cast<std::size_t>((first + t) * n + i)]);
+      e.rewards(t) = rewards[static_cast<std::size_t>(first + t)];
+    }
+    e.terminated = terminated[static_cast<std::size_t>(first + length - 1)] != 0;
+    e.check();
+    all.push_back(e);
+  }
+  return all;
+}
+
+void check_q_learner(Golden& golden) {
+  ParameterLayout layout;
+  const Index n = golden.size("n_agents");
+  const RecurrentAgent<double> agent(layout, "agent",
+                                     {.n_agents = n,
+                                      .n_actions = golden.size("n_actions"),
+                                      .obs_shape = golden.size("obs_dim"),
+                                      .hidden_dim = golden.size("hidden")});
+  const std::vector<Episode<double>> episodes = read_episodes(golden);
+  std::vector<const Episode<double>*> pointers;
+  for (const auto& e : episodes) pointers.push_back(&e);
+  EpisodeBatch<double> batch;
+  batch.assign<double>(pointers);
+
+  with_mixer(golden, layout, true, [&]<class M>(const M& mixer) {
+    with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {
+      QLearner<RecurrentAgent<double>, M, O> learner(layout, agent, mixer, optimizer,
+                                                     {.gamma = golden.number("gamma"),
+                                                      .td_lambda = golden.number("td_lambda"),
+                                                      .double_q = golden.size("double_q") != 0,
+                                                      .loss_scale = golden.number("loss_scale"),
+                                                      .grad_norm_clip = golden.number("grad_norm_clip"),
+                                                      .target_update = {TargetUpdate::Rule::every_updates, 1000000}},
+                                                     Random(0));
+      learner.state().parameters = golden.parameters(layout);
+      learner.state().target = golden.parameters(layout, "target.");
+      const Vector<double> first_gradient = learner.gradient(learner.state().parameters, learner.state().target, batch);
+      compare_gradients(golden, layout, first_gradient);
+
+      const Index max_steps = golden.size("max_steps");
+      for (Index k = 0; k < golden.size("updates"); ++k) {
+        const std::string step = "step" + std::to_string(k);
+        const QLearnerStats stats = learner.update(batch);
+        compare(step + ".loss", Matrix<double>::Constant(1, 1, stats.loss), golden.matrix(step + ".loss"));
+        compare(step + ".grad_norm", Matrix<double>::Constant(1, 1, stats.grad_norm),
+                golden.matrix(step + ".grad_norm"));
+        const Matrix<double> stored = golden.matrix(step + ".targets");
+        const Matrix<double> all = stored.reshaped(learner.targets().rows(), golden.size("episodes") * max_steps);
+        Matrix<double> want(all.rows(), batch.transitions.total());
+        for (Index b = 0; b < batch.transitions.sequences(); ++b)
+          for (Index t = 0; t < batch.transitions.length(b); ++t)
+            want.col(batch.transitions.column(b, t)) =
+                all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
+        compare(step + ".targets", learner.targets(), want);
+      }
+      for (const Block& b : layout.blocks())
+        compare("after." + b.name, block(learner.state().parameters, b),
+                golden.tensor("after." + b.name).weight<double>());
+      check_idle_parameters(golden, layout);
+    });
+  });
+}
+
+void check(const std::filesystem::path& path) {
+  Golden golden(path);
+  REQUIRE(golden.text("format") == "golden-1");
+  const std::string& name = golden.text("case");
+  if (name == "gru_agent") {
+    check_gru_agent(golden);
+  } else if (name == "mixer") {
+    check_mixer(golden);
+  } else if (name == "optimizer") {
+    check_optimizer(golden);
+  } else if (name == "q_learner") {
+    check_q_learner(golden);
+  } else {
+    FAIL("unknown case '" << name << "'");
+  }
+  golden.check_all_used();
+}
+
+}  // namespace
+
+TEST_CASE("golden vectors of PyTorch") {
+  const char* given = std::getenv("QATTEN_GOLDEN_DIR");
+  const std::filesystem::path folder = given ? given : QATTEN_SOURCE_DIR "/tests/golden";
+  INFO("folder " << folder);
+  REQUIRE(std::filesystem::is_directory(folder));
+  std::set<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".safetensors") files.insert(entry.path());
+  REQUIRE(!files.empty());
+  for (const auto& path : files) {
+    DYNAMIC_SECTION(path.filename().string()) { check(path); }
+  }
+}

@@ -10,6 +10,7 @@
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/mixers/independent.hpp"
 #include "qatten/mixers/qatten.hpp"
+#include "qatten/mixers/qlinear.hpp"
 #include "qatten/mixers/qmix.hpp"
 #include "qatten/mixers/vdn.hpp"
 #include "qatten/optim/adam.hpp"
@@ -34,7 +35,10 @@ class Golden {
   }
   bool has_text(const std::string& key) const { return file_.metadata.contains(key); }
   Index size(const std::string& key) const { return std::stoll(text(key)); }
+  Index size(const std::string& key, Index otherwise) const { return has_text(key) ? size(key) : otherwise; }
+  bool flag(const std::string& key, bool otherwise) const { return size(key, otherwise) != 0; }
   double number(const std::string& key) const { return std::stod(text(key)); }
+  double number(const std::string& key, double otherwise) const { return has_text(key) ? number(key) : otherwise; }
 
   bool contains(const std::string& name) const { return file_.contains(name); }
   const StoredTensor& tensor(const std::string& name) {
@@ -141,7 +145,8 @@ void check_gru_agent(Golden& golden) {
                                       .obs_shape = golden.size("inputs"),
                                       .obs_last_action = false,
                                       .obs_agent_id = false,
-                                      .hidden_dim = golden.size("hidden")});
+                                      .hidden_dim = golden.size("hidden"),
+                                      .use_layer_norm = golden.flag("layer_norm", false)});
   const Vector<double> p = golden.parameters(layout);
   const Ragged ragged(std::vector<Index>(static_cast<std::size_t>(rows), steps));
   const Matrix<double> inputs = golden.matrix("inputs"), h0 = golden.matrix("h0"), dq = golden.matrix("grad.q");
@@ -171,16 +176,17 @@ void check_gru_agent(Golden& golden) {
 
 // --- mixers ----------------------------------------------------------------------------------------------------------
 
-QattenOptions qatten_options(const Golden& golden, const std::string& mixer, bool in_learner) {
+QattenOptions qatten_options(const Golden& golden, const std::string& mixer) {
   if (mixer == "qatten_authors") {
     QattenOptions options = QattenOptions::authors();
-    const bool two_layers = in_learner || golden.size("hypernet_layers") == 2;
     options.n_head = golden.size("heads");
     options.embed = options.value_hidden = golden.size("mixing_embed");
-    options.query_hidden = options.head_hidden = two_layers ? golden.size("hypernet_embed") : 0;
-    options.weighted_head = in_learner || golden.size("weighted") != 0;
-    options.nonlinear = !in_learner && golden.size("nonlinear") != 0;
-    options.mask_dead = !in_learner && golden.size("mask_dead") != 0;
+    options.query_hidden = options.head_hidden =
+        golden.size("hypernet_layers", 2) == 2 ? golden.size("hypernet_embed") : 0;
+    options.weighted_head = golden.flag("weighted", true);
+    options.state_bias = golden.flag("state_bias", true);
+    options.nonlinear = golden.flag("nonlinear", false);
+    options.mask_dead = golden.flag("mask_dead", false);
     options.attend_reg_coef = golden.number("attend_reg_coef");
     return options;
   }
@@ -194,9 +200,18 @@ QattenOptions qatten_options(const Golden& golden, const std::string& mixer, boo
   return options;
 }
 
+Positive positive(const Golden& golden) {
+  if (!golden.has_text("positive")) return Positive::abs;
+  const std::string& name = golden.text("positive");
+  if (name == "abs") return Positive::abs;
+  if (name == "softplus") return Positive::softplus;
+  if (name == "square") return Positive::square;
+  throw Error("golden: unknown positive '" + name + "'");
+}
+
 /// Calls f with the mixer that the file names, laid out under "mixer".
 template <class F>
-void with_mixer(const Golden& golden, ParameterLayout& layout, bool in_learner, F&& f) {
+void with_mixer(const Golden& golden, ParameterLayout& layout, F&& f) {
   const std::string& name = golden.text("mixer");
   const Index n = golden.size("n_agents"), state = golden.size("state_dim");
   if (name == "iql") {
@@ -206,9 +221,13 @@ void with_mixer(const Golden& golden, ParameterLayout& layout, bool in_learner, 
   } else if (name == "qmix" || name == "qmix1") {
     f(Qmix<double>(layout, "mixer", n, state,
                    {.mixing_embed_dim = golden.size("mixing_embed"),
-                    .hypernet_embed = name == "qmix" ? golden.size("hypernet_embed") : 0}));
+                    .hypernet_embed = name == "qmix" ? golden.size("hypernet_embed") : 0,
+                    .positive = positive(golden)}));
+  } else if (name == "qlinear") {
+    f(Qlinear<double>(layout, "mixer", n, state, golden.size("unit_dim"),
+                      {.hidden = golden.size("hypernet_embed"), .value_hidden = golden.size("mixing_embed")}));
   } else if (name.starts_with("qatten")) {
-    f(Qatten<double>(layout, "mixer", n, state, golden.size("unit_dim"), qatten_options(golden, name, in_learner)));
+    f(Qatten<double>(layout, "mixer", n, state, golden.size("unit_dim"), qatten_options(golden, name)));
   } else {
     FAIL("unknown mixer '" << name << "'");
   }
@@ -225,7 +244,7 @@ void check_attention(Golden& golden, const M& mixer, const typename M::Cache& ca
 
 void check_mixer(Golden& golden) {
   ParameterLayout layout;
-  with_mixer(golden, layout, false, [&]<class M>(const M& mixer) {
+  with_mixer(golden, layout, [&]<class M>(const M& mixer) {
     const Vector<double> p = golden.parameters(layout);
     const Index rows = golden.size("rows"), n = golden.size("n_agents");
     const Matrix<double> qs = golden.matrix("agent_qs"), state = golden.matrix("states");
@@ -262,20 +281,17 @@ void check_mixer(Golden& golden) {
 template <class F>
 void with_optimizer(const Golden& golden, const std::string& name, F&& f) {
   const double lr = golden.number("lr");
-  const auto constant = [&](const std::string& key, double otherwise) {
-    return golden.has_text(key) ? golden.number(key) : otherwise;
-  };
   if (name == "adam") {
     f(Adam<double>({.lr = lr,
-                    .beta1 = constant("beta1", 0.9),
-                    .beta2 = constant("beta2", 0.999),
-                    .eps = constant("adam_eps", 1e-8),
-                    .weight_decay = constant("weight_decay", 0)}));
+                    .beta1 = golden.number("beta1", 0.9),
+                    .beta2 = golden.number("beta2", 0.999),
+                    .eps = golden.number("adam_eps", 1e-8),
+                    .weight_decay = golden.number("weight_decay", 0)}));
   } else if (name == "rmsprop") {
     f(RmsProp<double>({.lr = lr,
-                       .alpha = constant("rmsprop_alpha", 0.99),
-                       .eps = constant("rmsprop_eps", 1e-5),
-                       .weight_decay = constant("weight_decay", 0)}));
+                       .alpha = golden.number("rmsprop_alpha", 0.99),
+                       .eps = golden.number("rmsprop_eps", 1e-5),
+                       .weight_decay = golden.number("weight_decay", 0)}));
   } else {
     FAIL("unknown optimiser '" << name << "'");
   }
@@ -305,6 +321,8 @@ std::vector<Episode<double>> read_episodes(Golden& golden) {
   const auto rewards = golden.values<double>("reward");
   const auto terminated = golden.values<std::uint8_t>("terminated"), filled = golden.values<std::uint8_t>("filled");
   const auto mask = golden.values<double>("mask");
+  std::vector<std::uint8_t> alive(filled.size() * static_cast<std::size_t>(n), 1);
+  if (golden.contains("alive")) alive = golden.values<std::uint8_t>("alive");
 
   std::vector<Episode<double>> all;
   for (Index b = 0; b < episodes; ++b) {
@@ -312,6 +330,7 @@ std::vector<Episode<double>> read_episodes(Golden& golden) {
     Index length = -1;
     for (Index t = 0; t <= steps; ++t) length += filled[static_cast<std::size_t>(first + t)];
     for (Index t = 0; t < steps; ++t) REQUIRE(mask[static_cast<std::size_t>(b * steps + t)] == (t < length ? 1 : 0));
+    for (Index t = 0; t + 1 < length; ++t) REQUIRE(terminated[static_cast<std::size_t>(first + t)] == 0);
     Episode<double> e;
     e.resize(n, n_actions, golden.size("obs_dim"), golden.size("state_dim"), unit_dim, length);
     e.obs = obs.middleCols(first * n, n * (length + 1));
@@ -319,7 +338,7 @@ std::vector<Episode<double>> read_episodes(Golden& golden) {
     e.units = e.state.topRows(n * unit_dim);
     e.available =
         Eigen::Map<const Matrix<std::uint8_t>>(available.data() + first * n * n_actions, n_actions, n * (length + 1));
-    e.alive.setOnes();
+    e.alive = Eigen::Map<const Matrix<std::uint8_t>>(alive.data() + first * n, n, length + 1);
     for (Index t = 0; t < length; ++t) {
       for (Index i = 0; i < n; ++i)
         e.actions(i, t) = static_cast<std::int32_t>(actions[static_cast<std::size_t>((first + t) * n + i)]);
@@ -339,14 +358,15 @@ void check_q_learner(Golden& golden) {
                                      {.n_agents = n,
                                       .n_actions = golden.size("n_actions"),
                                       .obs_shape = golden.size("obs_dim"),
-                                      .hidden_dim = golden.size("hidden")});
+                                      .hidden_dim = golden.size("hidden"),
+                                      .use_layer_norm = golden.flag("layer_norm", false)});
   const std::vector<Episode<double>> episodes = read_episodes(golden);
   std::vector<const Episode<double>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<double> batch;
   batch.assign<double>(pointers);
 
-  with_mixer(golden, layout, true, [&]<class M>(const M& mixer) {
+  with_mixer(golden, layout, [&]<class M>(const M& mixer) {
     with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {
       QLearner<RecurrentAgent<double>, M, O> learner(layout, agent, mixer, optimizer,
                                                      {.gamma = golden.number("gamma"),

@@ -73,14 +73,14 @@ namespace detail {
 ///
 ///   f' = (45 (f(h) - f(-h)) - 9 (f(2h) - f(-2h)) + (f(3h) - f(-3h))) / 60h
 ///
-/// Truncation h⁶ and rounding ε/h balance near h = ε^{1/7} ≈ 2⁻⁷, relative to the `magnitude` of what is varied. A kink
-/// within the stencil spoils that step, so it shrinks, and the value that the next smaller step confirms best counts.
+/// Truncation h⁶ and rounding ε/h balance near h = ε^{1/7} ≈ 2⁻⁷, in units of `scale`. A kink within the stencil spoils
+/// that step, so it shrinks, and the value that the next smaller step confirms best counts.
 template <class F>
-double six_point_derivative(const F& f, double magnitude) {
+double six_point_derivative(const F& f, double scale) {
   const auto stencil = [&](double h) {
     return (45 * (f(h) - f(-h)) - 9 * (f(2 * h) - f(-2 * h)) + (f(3 * h) - f(-3 * h))) / (60 * h);
   };
-  double h = 0x1p-7 * std::max(1.0, magnitude), derivative = stencil(h);
+  double h = 0x1p-7 * scale, derivative = stencil(h);
   double previous = derivative, best_change = std::numeric_limits<double>::infinity();
   for (int shrinking = 0; shrinking < 3; ++shrinking) {
     h /= 16;
@@ -190,7 +190,9 @@ GradientReport check_gradient_by_differences(const ParameterLayout& layout, cons
       p = parameters + t * v;
       return double(loss(std::as_const(p)));
     };
-    return detail::six_point_derivative(along, parameters.cwiseProduct(v).cwiseAbs().maxCoeff());
+    // a step of the size of the largest parameter varied, or of 1; a direction is as long as a single entry's step
+    const double magnitude = std::max(1.0, parameters.cwiseProduct(v).cwiseAbs().maxCoeff());
+    return detail::six_point_derivative(along, magnitude / v.norm());
   };
   return detail::check_gradient("check_gradient_by_differences", layout, parameters, gradient, options, slope);
 }

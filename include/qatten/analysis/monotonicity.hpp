@@ -98,12 +98,12 @@ class SlopeProbe {
 
   /// Agent i's slopes by central differences D(h) and D(h/2): (4 D(h/2) - D(h)) / 3 is of order h⁴ (Richardson 1911).
   Numeric numeric(const MixerInputs<Scalar>& in, Index i) {
-    const Vector<Scalar> wide = central(in, i, relative_step()), narrow = central(in, i, relative_step() / 2);
+    const Vector<Scalar> wide = central(in, i, step()), narrow = central(in, i, step() / 2);
     return {(4 * narrow - wide) / 3, (wide - narrow).cwiseAbs()};
   }
 
-  /// ε^{1/5}, where truncation h⁴ and rounding ε/h balance.
-  static Scalar relative_step() { return std::pow(std::numeric_limits<Scalar>::epsilon(), Scalar(0.2)); }
+  /// h = ε^{1/5}, where truncation h⁴ and rounding ε/h balance for functions that bend over a distance of 1.
+  static Scalar step() { return std::pow(std::numeric_limits<Scalar>::epsilon(), Scalar(0.2)); }
 
  private:
   Matrix<Scalar> backward(const MixerInputs<Scalar>& in, Scalar dq_tot) {
@@ -147,7 +147,7 @@ Vector<To> column(ConstView<From> x, Index r) {
   return x.size() == 0 ? Vector<To>() : Vector<To>(x.col(r).template cast<To>());
 }
 
-/// Keeps the smallest of `slopes` in report.worst if it is smaller than what is there; NaN is smaller than any number.
+/// Keeps the smallest of `slopes` if it is smaller than the worst so far; NaN is smaller than any number.
 template <class Scalar>
 void keep_smallest(MonotonicityReport::WorstCase& worst, ConstView<Scalar> slopes, const MixerInputs<Scalar>& in) {
   for (Index r = 0; r < slopes.cols(); ++r)
@@ -160,6 +160,23 @@ void keep_smallest(MonotonicityReport::WorstCase& worst, ConstView<Scalar> slope
                  column<double>(in.state, r),
                  column<double>(in.units, r),
                  column<std::uint8_t>(in.alive, r)};
+}
+
+/// Fills in how far backward and differences are apart, all (n_agents, samples).
+template <class Scalar>
+void compare_slopes(const Matrix<Scalar>& analytic, const Matrix<Scalar>& numeric, const Matrix<Scalar>& doubt,
+                    Scalar step, MonotonicityReport& report) {
+  const double largest = std::max(analytic.cwiseAbs().maxCoeff(), numeric.cwiseAbs().maxCoeff());
+  const double smooth = 8 * largest * double(step) * double(step);  // D(h) - D(h/2) is of order h²
+  for (Index k = 0; k < analytic.size(); ++k) {
+    const double difference = std::abs(double(analytic(k)) - double(numeric(k)));
+    if (doubt(k) > smooth)
+      ++report.kinks;
+    else if (!std::isfinite(difference))
+      report.disagreement = std::numeric_limits<double>::infinity();
+    else if (difference > 0)
+      report.disagreement = std::max(report.disagreement, difference / largest);
+  }
 }
 
 /// Looks at every slope of the samples.
@@ -179,21 +196,11 @@ void sample_slopes(SlopeProbe<M>& probe, const MixerInputs<typename M::Scalar>& 
       doubt.row(i).segment(first, count) = change.transpose();
     }
   }
-
-  const double largest = std::max(analytic.cwiseAbs().maxCoeff(), numeric.cwiseAbs().maxCoeff());
-  const double smooth = 8 * largest * std::pow(double(probe.relative_step()), 2);  // D(h) - D(h/2) is of order h²
   report.slopes = analytic.size();
-  report.sampled_minimum = report.worst.slope;
-  for (Index k = 0; k < analytic.size(); ++k) {
+  for (Index k = 0; k < analytic.size(); ++k)
     if (!(analytic(k) >= -report.tolerance)) ++report.violations;
-    const double difference = std::abs(double(analytic(k)) - double(numeric(k)));
-    if (doubt(k) > smooth)
-      ++report.kinks;
-    else if (difference > 0)
-      report.disagreement = std::max(report.disagreement, difference / largest);
-    else if (std::isnan(difference))
-      report.disagreement = std::numeric_limits<double>::infinity();
-  }
+  report.sampled_minimum = report.worst.slope;
+  compare_slopes(analytic, numeric, doubt, probe.step(), report);
 }
 
 /// Random local search (Rastrigin 1963) from the worst case: tries at many distances at once, and moves to the smallest

@@ -7,7 +7,6 @@
 // by row, rows agent 1, columns agent 2.
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "qatten/analysis/nnls.hpp"
 #include "qatten/core/error.hpp"
 #include "qatten/core/view.hpp"
+#include "qatten/environments/games/joint_actions.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -39,9 +39,7 @@ inline Vector<double> marginal_means(const Vector<double>& table, Index n_action
 }
 
 inline void check_table(std::string_view function, const Vector<double>& payoff, Index n_agents, Index n_actions) {
-  require(n_agents >= 1 && n_actions >= 1, function, "n_agents and n_actions must be positive");
-  const double count = std::pow(static_cast<double>(n_actions), static_cast<double>(n_agents));
-  if (static_cast<double>(payoff.size()) != count)
+  if (payoff.size() != n_joint_actions(n_agents, n_actions))
     throw Error(std::string(function) + ": got " + std::to_string(payoff.size()) + " payoffs, expected " +
                 std::to_string(n_actions) + "^" + std::to_string(n_agents));
   require(payoff.allFinite(), function, "payoffs must be finite");

@@ -27,8 +27,11 @@ concept ColumnMajor = requires {
 
 /// A `ColumnMajor` type that an lvalue, or a temporary view onto an lvalue, lets us write to.
 template <class T, class Scalar>
-concept WritableColumnMajor = ColumnMajor<T, Scalar> &&
-    bool(int(std::remove_cvref_t<T>::Flags) & int(Eigen::LvalueBit));
+concept WritableColumnMajor = ColumnMajor<T, Scalar> && requires(T& x) {
+  requires bool(int(std::remove_cvref_t<T>::Flags) & int(Eigen::LvalueBit));
+  requires std::is_lvalue_reference_v<T> || !std::derived_from<T, Eigen::PlainObjectBase<T>>;
+  { x.data() } -> std::same_as<Scalar*>;
+};
 
 /// Read-only (features, samples) matrix. Converts from anything `ColumnMajor`; another storage order does not compile,
 /// where `Eigen::Ref<const …>` would silently copy. Default-constructed it is empty (0, 0): "not given".

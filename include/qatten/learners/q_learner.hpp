@@ -39,7 +39,7 @@ struct QLearnerOptions {
   bool double_q = true;
   double loss_scale = 1;  ///< PyMARL2: 0.5
   double grad_norm_clip = 10;
-  TargetUpdate target_update;
+  TargetUpdate target_update{};
 };
 
 /// What one update saw, under PyMARL's names.

@@ -44,13 +44,14 @@ class Adam {
     detail::check_shape("Adam::update", "gradients", gradients, parameters.size(), 1);
     detail::check_shape("Adam::update", "state", state.m, parameters.size(), 1);
     const auto beta1 = static_cast<Scalar>(options_.beta1), beta2 = static_cast<Scalar>(options_.beta2);
+    const auto rest1 = static_cast<Scalar>(1 - options_.beta1), rest2 = static_cast<Scalar>(1 - options_.beta2);
     const auto decay = static_cast<Scalar>(options_.weight_decay), eps = static_cast<Scalar>(options_.eps);
     const double t = static_cast<double>(++state.step);
     const auto rate = static_cast<Scalar>(options_.lr / (1 - std::pow(options_.beta1, t)));
     const auto root = static_cast<Scalar>(std::sqrt(1 - std::pow(options_.beta2, t)));
     const auto g = gradients.array() + decay * parameters.array();
-    state.m.array() = beta1 * state.m.array() + (Scalar(1) - beta1) * g;
-    state.v.array() = beta2 * state.v.array() + (Scalar(1) - beta2) * g.square();
+    state.m.array() = beta1 * state.m.array() + rest1 * g;
+    state.v.array() = beta2 * state.v.array() + rest2 * g.square();  // 1 − β₂ in float is off by 5e-5
     parameters.array() -= rate * state.m.array() / (state.v.array().sqrt() / root + eps);
   }
 

@@ -34,10 +34,11 @@ class RmsProp {
   void update(Vector<Scalar>& parameters, const Vector<Scalar>& gradients, State& state) const {
     detail::check_shape("RmsProp::update", "gradients", gradients, parameters.size(), 1);
     detail::check_shape("RmsProp::update", "state", state.v, parameters.size(), 1);
-    const auto alpha = static_cast<Scalar>(options_.alpha), rate = static_cast<Scalar>(options_.lr);
+    const auto alpha = static_cast<Scalar>(options_.alpha), rest = static_cast<Scalar>(1 - options_.alpha);
+    const auto rate = static_cast<Scalar>(options_.lr);
     const auto decay = static_cast<Scalar>(options_.weight_decay), eps = static_cast<Scalar>(options_.eps);
     const auto g = gradients.array() + decay * parameters.array();
-    state.v.array() = alpha * state.v.array() + (Scalar(1) - alpha) * g.square();
+    state.v.array() = alpha * state.v.array() + rest * g.square();
     parameters.array() -= rate * g / (state.v.array().sqrt() + eps);
   }
 

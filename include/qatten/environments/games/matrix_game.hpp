@@ -1,14 +1,13 @@
 #pragma once
 // One-shot games given by their table of payoffs.
 
-#include <cmath>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "qatten/environments/environment.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
+#include "qatten/environments/games/payoffs.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -24,10 +23,7 @@ class MatrixGame {
     if (payoff_.size() != count)
       throw Error("MatrixGame: got " + std::to_string(payoff_.size()) + " payoffs, expected " + std::to_string(count) +
                   " (" + std::to_string(n_actions) + " actions, " + std::to_string(n_agents) + " agents)");
-    for (Index i = 0; i < count; ++i)
-      if (!(std::abs(payoff_[i]) <= std::numeric_limits<float>::max()))
-        throw Error("MatrixGame: payoff " + std::to_string(i) + " is " + std::to_string(payoff_[i]) +
-                    ", expected a number that a float can hold");
+    detail::check_payoffs("MatrixGame", {payoff_.data(), static_cast<std::size_t>(count)});
   }
 
   EnvironmentInfo info() const {

@@ -47,9 +47,9 @@ class PayoffReader {
     Index n_agents = 2, expected = k;
     for (; expected < rows && k > 1; expected *= k) ++n_agents;
     if (rows != expected)
-      throw Error(source_ + ": got " + std::to_string(rows) + " rows of " + std::to_string(k) + " numbers, expected " +
-                  std::to_string(k) + " rows (two agents), " + std::to_string(k * k) +
-                  " (three agents) or a higher power of " + std::to_string(k));
+      throw Error(source_ + ": got a table of " + std::to_string(rows) + " x " + std::to_string(k) +
+                  " numbers (rows x columns), expected " + std::to_string(k) + " x " + std::to_string(k) +
+                  " for two agents, " + std::to_string(k * k) + " x " + std::to_string(k) + " for three, and so on");
     return MatrixGame(n_agents, k, Eigen::Map<const Vector<double>>(numbers_.data(), rows * k));
   }
 
@@ -74,8 +74,8 @@ class PayoffReader {
     const Index count = static_cast<Index>(numbers_.size() - before);
     if (columns_ == 0) columns_ = count;
     if (count != columns_)
-      throw Error(where() + "got " + std::to_string(count) + " numbers in this row, expected " +
-                  std::to_string(columns_) + " as in the first row");
+      throw Error(where() + "got a row of " + std::to_string(count) + ", expected " + std::to_string(columns_) +
+                  " numbers as in the first row");
   }
 
   /// One or more numbers separated by blanks.

@@ -1,13 +1,12 @@
 #pragma once
 // Spotlight: the smallest game in which a mixer must look at the state.
 
-#include <cmath>
-#include <limits>
 #include <span>
 #include <utility>
 
 #include "qatten/environments/environment.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
+#include "qatten/environments/games/payoffs.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -33,9 +32,7 @@ class Spotlight {
       : n_agents_(n_agents), p_(std::move(p)) {
     detail::require(n_agents >= 1, "Spotlight", "n_agents must be positive");
     detail::require(p_.size() >= 1, "Spotlight", "p is empty, expected one payoff per action");
-    for (const double value : p_)
-      detail::require(std::abs(value) <= std::numeric_limits<float>::max(), "Spotlight",
-                      "payoffs must be finite numbers that a float can hold");
+    detail::check_payoffs("Spotlight", {p_.data(), static_cast<std::size_t>(p_.size())});
   }
 
   EnvironmentInfo info() const {

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <span>
 
 #include "qatten/environments/environment.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
+#include "qatten/environments/games/payoffs.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -23,10 +22,7 @@ class TwoStepGame {
   /// Throws when a payoff is not a finite float.
   explicit TwoStepGame(const Table& payoff_2a = {7, 7, 7, 7}, const Table& payoff_2b = {0, 1, 1, 8})
       : payoff_{payoff_2a, payoff_2b} {
-    for (const Table& table : payoff_)
-      for (const double value : table)
-        detail::require(std::abs(value) <= std::numeric_limits<float>::max(), "TwoStepGame",
-                        "payoffs must be finite numbers that a float can hold");
+    for (const Table& table : payoff_) detail::check_payoffs("TwoStepGame", table);
   }
 
   EnvironmentInfo info() const {

@@ -1,0 +1,92 @@
+// A team of recurrent agents (hidden 64, shared parameters, PyMARL's inputs): 60 steps of 32 episodes, and one step of
+// one team, as in acting.
+
+#include "agent_floor.hpp"
+#include "measure.hpp"
+#include "qatten/agents/recurrent.hpp"
+
+namespace qatten::benchmarks {
+namespace {
+
+class Case {
+ public:
+  Case(const Map& map, Index teams, Index length)
+      : agent_(layout_, "agent",
+               {.n_agents = map.agents, .n_actions = map.actions, .obs_shape = map.obs, .hidden_dim = hidden_dim}),
+        ragged_(std::vector<Index>(static_cast<std::size_t>(teams), length)),
+        obs_(random_matrix(map.obs, columns(), random_)),
+        dq_(random_matrix(map.actions, columns(), random_)),
+        q_(map.actions, columns()),
+        hidden_(random_matrix(hidden_dim, map.agents, random_)),
+        last_actions_(1, columns()),
+        p_(Vector<float>::Zero(layout_.size())),
+        gradients_(Vector<float>::Zero(layout_.size())) {
+    for (auto& a : last_actions_.reshaped()) a = static_cast<std::int32_t>(random_.integer(map.actions));
+    agent_.initialise(p_, random_);
+    agent_.prepare(cache_, scratch_, columns(), teams * map.agents);
+  }
+
+  void forward(benchmark::State& state) {
+    AgentFloor(floor_, agent_.options(), ragged_.total()).forward(ragged_);
+    compare(state, [this] { agent_.forward(p_, ragged_, inputs(), {}, q_, cache_, scratch_); });
+  }
+
+  void forward_backward(benchmark::State& state) {
+    AgentFloor products(floor_, agent_.options(), ragged_.total());
+    products.forward(ragged_);
+    products.backward(ragged_);
+    compare(state, [this] {
+      agent_.forward(p_, ragged_, inputs(), {}, q_, cache_, scratch_);
+      gradients_.setZero();
+      agent_.backward(p_, cache_, ragged_, inputs(), {}, dq_, gradients_, {}, {}, scratch_);
+    });
+  }
+
+  void act(benchmark::State& state) {
+    AgentFloor(floor_, agent_.options(), 1).act();
+    compare(state, [this] { agent_.step(p_, inputs(), hidden_, q_, scratch_); });
+  }
+
+ private:
+  Index columns() const { return ragged_.total() * agent_.options().n_agents; }
+  AgentInputs<float> inputs() const { return {obs_, last_actions_}; }
+
+  template <class Work>
+  void compare(benchmark::State& state, Work&& work) {
+    measure(state, "steps", ragged_.total(), work, [this] { floor_.run(); }, floor_.flops(), {q_, hidden_, gradients_});
+  }
+
+  ParameterLayout layout_;
+  RecurrentAgent<float> agent_;
+  Ragged ragged_;
+  Random random_{1, "agent"};
+  Matrix<float> obs_, dq_, q_, hidden_;
+  Matrix<std::int32_t> last_actions_;
+  Vector<float> p_, gradients_;
+  RecurrentAgent<float>::Cache cache_;
+  RecurrentAgent<float>::Scratch scratch_;
+  Floor floor_;
+};
+
+void add(const Map& map) {
+  const auto add_one = [&](const std::string& what, Index teams, Index length, void (Case::*run)(benchmark::State&)) {
+    const auto body = [=](benchmark::State& state) {
+      Case c(map, teams, length);
+      (c.*run)(state);
+    };
+    const std::string name = "BM_Agent/gru/" + map.name + "/" + what;
+    benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMicrosecond);
+  };
+  add_one("forward", episodes, steps, &Case::forward);
+  add_one("forward_backward", episodes, steps, &Case::forward_backward);
+  add_one("act", 1, 1, &Case::act);
+}
+
+}  // namespace
+}  // namespace qatten::benchmarks
+
+int main(int argc, char** argv) {
+  using namespace qatten::benchmarks;
+  for (const Map& map : maps()) add(map);
+  return run_all(argc, argv);
+}

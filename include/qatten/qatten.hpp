@@ -1,0 +1,21 @@
+#pragma once
+// Everything that needs Eigen alone. Readers and writers of files are in io/, behind the target qatten::io.
+
+#include "qatten/agents/feed_forward.hpp"
+#include "qatten/agents/recurrent.hpp"
+#include "qatten/core/math.hpp"
+#include "qatten/environments/check_environment.hpp"
+#include "qatten/environments/environment.hpp"
+#include "qatten/learners/q_learner.hpp"
+#include "qatten/mixers/by_name.hpp"
+#include "qatten/nn/gru.hpp"
+#include "qatten/nn/mlp.hpp"
+#include "qatten/optim/adam.hpp"
+#include "qatten/optim/clip.hpp"
+#include "qatten/optim/rmsprop.hpp"
+#include "qatten/replay/episode_batch.hpp"
+#include "qatten/replay/episode_buffer.hpp"
+#include "qatten/training/enumerate.hpp"
+#include "qatten/training/exploration.hpp"
+#include "qatten/training/rollout.hpp"
+#include "qatten/version.hpp"

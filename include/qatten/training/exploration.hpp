@@ -1,0 +1,47 @@
+#pragma once
+// ε-greedy exploration among the available actions.
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "qatten/core/error.hpp"
+#include "qatten/core/random.hpp"
+#include "qatten/core/view.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// ε falls in a straight line from start to finish over anneal_time environment steps, then stays (PyMARL's
+/// epsilon_start, epsilon_finish, epsilon_anneal_time and defaults).
+struct EpsilonSchedule {
+  double start = 1.0;
+  double finish = 0.05;
+  std::int64_t anneal_time = 50000;
+
+  /// ε after t_env environment steps.
+  double operator()(std::int64_t t_env) const {
+    if (t_env >= anneal_time) return finish;
+    return start + (finish - start) * (double(t_env) / double(anneal_time));
+  }
+};
+
+/// For each agent (column of q (n_actions, n_agents)), with probability ε a uniform draw among its available actions,
+/// otherwise the available action of the largest value (the first of equals). An unavailable action cannot be drawn.
+/// Throws when an agent has no available action.
+template <class Scalar>
+void epsilon_greedy(ConstView<Scalar> q, ConstView<std::uint8_t> available, double epsilon, Random& random,
+                    std::span<int> actions) {
+  for (Index i = 0; i < q.cols(); ++i) {
+    const Index choices = (available.col(i).array() != 0).count();
+    detail::require(choices > 0, "epsilon_greedy", "agent " + std::to_string(i) + " has no available action");
+    const bool explore = random.uniform() < epsilon;
+    Index skip = explore ? random.integer(choices) : 0, chosen = -1;
+    for (Index a = 0; a < q.rows(); ++a) {
+      if (available(a, i) == 0) continue;
+      if (explore ? skip-- == 0 : chosen < 0 || q(a, i) > q(chosen, i)) chosen = a;
+    }
+    actions[static_cast<std::size_t>(i)] = static_cast<int>(chosen);
+  }
+}
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,42 @@
+# What the scripts beside this file share; sourced, with the repository's root as working directory afterwards.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+# quietly WHAT COMMAND...: one line of progress; the command's output only if it fails.
+quietly() {
+  local what=$1 log start=$SECONDS
+  shift
+  log=$(mktemp)
+  printf '%s ... ' "$what" >&2
+  if ! "$@" >"$log" 2>&1; then
+    echo "failed: $*" >&2
+    cat "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+  echo "done ($((SECONDS - start)) s)" >&2
+}
+
+# x86-64-v3 where this machine has it: for Eigen twice the speed of the default, and much quicker to compile than native.
+march() {
+  if grep -qsw avx2 /proc/cpuinfo && grep -qsw fma /proc/cpuinfo; then echo x86-64-v3; fi
+}
+
+# configure PRESET [OPTION...]
+configure() {
+  quietly "Configuring $1" cmake --preset "$@"
+}
+
+# build PRESET TARGET...
+build() {
+  local preset=$1
+  shift
+  quietly "Building $preset: $*" cmake --build --preset "$preset" --target "$@"
+}

@@ -1,0 +1,3 @@
+#include "library.hpp"
+
+float sum(qatten::ConstView<float> x) { return x.sum(); }

@@ -1,0 +1,566 @@
+#!/usr/bin/python3
+"""Writes golden vectors with PyTorch: what tests/golden/golden_test.cpp compares the library with.
+
+    make_golden.py --out DIR [--seed N] [--scale small|smac]
+
+Needs Debian's python3-torch and python3-numpy. Everything is float64; gradients are autograd's; optimisers, clipping,
+GRU cell and layer norm are PyTorch's own. A file depends on seed, scale and its name alone. README.md beside this file
+describes the format.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import struct
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)  # sums in one order
+
+# n_agents, unit_dim, state_dim, obs_dim, n_actions of SMAC's maps
+SMAC_MAPS = {
+    "3m": (3, 4, 48, 30, 9),
+    "2s3z": (5, 7, 120, 80, 11),
+    "8m": (8, 4, 168, 80, 14),
+    "MMM2": (10, 7, 322, 176, 18),
+}
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write_safetensors(path, metadata, tensors):
+    """8 bytes of header length, JSON padded to a multiple of 8, then the arrays, row-major and little-endian."""
+    header = {"__metadata__": {key: str(value) for key, value in metadata.items()}}
+    arrays, offset = [], 0
+    for name, tensor in tensors.items():
+        array = np.ascontiguousarray(tensor.detach().numpy())
+        dtype = {"float64": "F64", "int64": "I64", "uint8": "U8"}[array.dtype.name]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
+        arrays.append(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        offset += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(arrays))
+
+
+# --- random numbers and parameters ------------------------------------------------------------------------------------
+
+
+def normal(rng, *shape):
+    return torch.from_numpy(rng.standard_normal(shape))
+
+
+def between(rng, low, high):
+    return int(rng.integers(low, high + 1))
+
+
+def odd(rng, low, high):
+    return 2 * between(rng, low // 2, (high - 1) // 2) + 1
+
+
+def draw_layers(rng, prefix, layers):
+    """Parameters of linear layers (name, inputs, outputs, bias), wide enough that no softmax is nearly uniform."""
+    p = {}
+    for name, inputs, outputs, bias in layers:
+        p[f"{prefix}.{name}.weight"] = normal(rng, outputs, inputs) / inputs**0.5
+        if bias:
+            p[f"{prefix}.{name}.bias"] = 0.5 * normal(rng, outputs)
+    return p
+
+
+def draw_agent(rng, inputs, hidden, actions, layer_norm):
+    p = draw_layers(rng, "agent", [("fc1", inputs, hidden, True), ("fc2", hidden, actions, True)])
+    for side in ("ih", "hh"):
+        p[f"agent.rnn.weight_{side}"] = normal(rng, 3 * hidden, hidden) / hidden**0.5
+        p[f"agent.rnn.bias_{side}"] = 0.5 * normal(rng, 3 * hidden)
+    if layer_norm:
+        p["agent.layer_norm.weight"] = 1 + 0.3 * normal(rng, hidden)
+        p["agent.layer_norm.bias"] = 0.3 * normal(rng, hidden)
+    return p
+
+
+def require_grad(*tensors):
+    for tensor in tensors:
+        tensor.requires_grad_()
+
+
+def gradients(named):
+    """What `backward` left; zeros for what the loss does not read."""
+    zero = torch.zeros_like
+    return {f"grad.{name}": (zero(x) if x.grad is None else x.grad.clone()) for name, x in named.items()}
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def linear(p, name, x):
+    return F.linear(x, p[name + ".weight"], p.get(name + ".bias"))
+
+
+def net(p, name, x):
+    """One linear layer, or two with a ReLU between: whichever the parameters are for."""
+    return linear(p, name, x) if name + ".weight" in p else linear(p, name + ".2", F.relu(linear(p, name + ".0", x)))
+
+
+def layers_of_net(name, inputs, hidden, outputs, last_bias=True):
+    if hidden == 0:
+        return [(name, inputs, outputs, last_bias)]
+    return [(name + ".0", inputs, hidden, True), (name + ".2", hidden, outputs, last_bias)]
+
+
+def agent_step(p, x, h):
+    """x [N, inputs], h [N, hidden] -> q [N, actions], next h. Layer norm is for q alone: h is carried without it."""
+    gru = [p["agent.rnn." + name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    h = torch.gru_cell(F.relu(linear(p, "agent.fc1", x)), h, *gru)
+    y = h
+    if "agent.layer_norm.weight" in p:
+        y = F.layer_norm(h, h.shape[1:], p["agent.layer_norm.weight"], p["agent.layer_norm.bias"])
+    return linear(p, "agent.fc2", y), h
+
+
+class Mixed(NamedTuple):
+    q_tot: torch.Tensor  # [R]; iql: [R, n]
+    attention: torch.Tensor | None = None  # [R, heads, n]
+    head_weights: torch.Tensor | None = None  # [R, heads]
+    regulariser: torch.Tensor | None = None  # []
+
+
+def unit_features(m, states):
+    return states[:, : m["n_agents"] * m["unit_dim"]].reshape(len(states), m["n_agents"], m["unit_dim"])
+
+
+class Independent:
+    def layers(self, m):
+        return []
+
+    def mix(self, m, p, qs, states, alive):
+        return Mixed(qs)
+
+
+class Vdn(Independent):
+    def mix(self, m, p, qs, states, alive):
+        return Mixed(qs.sum(1))
+
+
+class Qmix:
+    POSITIVE = {"abs": torch.abs, "softplus": F.softplus, "square": lambda x: 0.5 * x * x}
+
+    def layers(self, m):
+        state, embed = m["state_dim"], m["mixing_embed"]
+        hidden = m["hypernet_embed"] if m["mixer"] == "qmix" else 0
+        return (
+            layers_of_net("hyper_w_1", state, hidden, embed * m["n_agents"])
+            + layers_of_net("hyper_w_final", state, hidden, embed)
+            + layers_of_net("hyper_b_1", state, 0, embed)
+            + layers_of_net("V", state, embed, 1)
+        )
+
+    def mix(self, m, p, qs, states, alive):
+        positive = self.POSITIVE[m.get("positive", "abs")]
+        w_1 = positive(net(p, "mixer.hyper_w_1", states)).reshape(len(qs), m["n_agents"], -1)
+        y = F.elu(torch.einsum("rn,rne->re", qs, w_1) + net(p, "mixer.hyper_b_1", states))
+        w_2 = positive(net(p, "mixer.hyper_w_final", states))
+        return Mixed((w_2 * y).sum(1) + net(p, "mixer.V", states).squeeze(1))
+
+
+class Qlinear:
+    """|f([u_i; s])| instead of attention; hypernet_embed is f's width, mixing_embed that of c(s)."""
+
+    def layers(self, m):
+        inputs = m["unit_dim"] + m["state_dim"]
+        return layers_of_net("hyper_w", inputs, m["hypernet_embed"], 1, last_bias=False) + layers_of_net(
+            "V", m["state_dim"], m["mixing_embed"], 1
+        )
+
+    def mix(self, m, p, qs, states, alive):
+        shared = states[:, None, :].expand(-1, m["n_agents"], -1)
+        a = net(p, "mixer.hyper_w", torch.cat([unit_features(m, states), shared], 2)).squeeze(2)
+        return Mixed((a.abs() * qs).sum(1) + net(p, "mixer.V", states).squeeze(1))
+
+
+class Qatten:
+    """PyMARL2's (names below) or the authors'. PyMARL2 has the head-weight net even when nothing reads it."""
+
+    QUERY, KEY, WEIGHTS = "query_embedding_layers", "key_embedding_layers", "head_embedding_layer"
+    VALUE = "constrant_value_layer"  # sic
+
+    def layers(self, m):
+        layers = []
+        for h in range(m["heads"]):
+            layers += layers_of_net(f"{self.QUERY}.{h}", m["state_dim"], m["query_hidden"], m["embed"])
+            layers += layers_of_net(f"{self.KEY}.{h}", m["unit_dim"], 0, m["embed"])
+        layers += layers_of_net(self.WEIGHTS, m["state_dim"], m["head_hidden"], m["heads"])
+        return layers + layers_of_net(self.VALUE, m["state_dim"], m["value_hidden"], 1)
+
+    def keys(self, m, qs, states):
+        return unit_features(m, states)
+
+    def dead(self, m, alive):
+        return torch.zeros_like(alive, dtype=torch.bool)
+
+    def has_weights(self, m):
+        return m["mixer"] == "qatten"
+
+    def has_value(self, m):
+        return True
+
+    def mix(self, m, p, qs, states, alive):
+        queries = torch.stack([net(p, f"mixer.{self.QUERY}.{h}", states) for h in range(m["heads"])], 1)
+        inputs = self.keys(m, qs, states)
+        keys = torch.stack([net(p, f"mixer.{self.KEY}.{h}", inputs) for h in range(m["heads"])], 1)
+        logits = torch.einsum("rhe,rhne->rhn", queries, keys)
+        dead = self.dead(m, alive)
+        attention = F.softmax((logits / queries.shape[2] ** 0.5).masked_fill(dead[:, None, :], -99999999.0), 2)
+        weights = torch.ones(len(qs), m["heads"])
+        if self.has_weights(m):
+            weights = net(p, "mixer." + self.WEIGHTS, states).abs()
+        q_tot = (weights * torch.einsum("rhn,rn->rh", attention, qs)).sum(1)
+        if self.has_value(m):
+            q_tot = q_tot + net(p, "mixer." + self.VALUE, states).squeeze(1)
+        return Mixed(q_tot, attention, weights, self.regulariser(m, logits, dead))
+
+    def regulariser(self, m, logits, dead):
+        return None
+
+
+class QattenAuthors(Qatten):
+    QUERY, KEY, WEIGHTS, VALUE = "selector_extractors", "key_extractors", "hyper_w_head", "V"
+
+    def layers(self, m):
+        state, embed = m["state_dim"], m["mixing_embed"]
+        hidden = m["hypernet_embed"] if m["hypernet_layers"] == 2 else 0
+        layers = []
+        for h in range(m["heads"]):
+            layers += layers_of_net(f"{self.QUERY}.{h}", state, hidden, embed, last_bias=False)
+            layers += layers_of_net(f"{self.KEY}.{h}", m["unit_dim"] + m["nonlinear"], 0, embed, last_bias=False)
+        if self.has_weights(m):
+            layers += layers_of_net(self.WEIGHTS, state, hidden, m["heads"])
+        return layers + (layers_of_net(self.VALUE, state, embed, 1) if self.has_value(m) else [])
+
+    def keys(self, m, qs, states):
+        units = unit_features(m, states)
+        return torch.cat([units, qs[:, :, None]], 2) if m["nonlinear"] else units
+
+    def dead(self, m, alive):
+        return (alive == 0) & bool(m["mask_dead"])
+
+    def has_weights(self, m):
+        return bool(m["weighted"])
+
+    def has_value(self, m):
+        return bool(m["state_bias"])
+
+    def regulariser(self, m, logits, dead):
+        living = ~dead
+        squares = (logits**2).masked_fill(dead[:, None, :], 0.0).sum()
+        return m["attend_reg_coef"] * squares / living.sum().clamp(min=1)
+
+
+MIXERS = {
+    "iql": Independent(),
+    "vdn": Vdn(),
+    "qmix": Qmix(),
+    "qmix1": Qmix(),
+    "qlinear": Qlinear(),
+    "qatten": Qatten(),
+    "qatten_unweighted": Qatten(),
+    "qatten_authors": QattenAuthors(),
+}
+
+
+def draw_mixer(rng, m):
+    return draw_layers(rng, "mixer", MIXERS[m["mixer"]].layers(m))
+
+
+def mix(m, p, qs, states, alive):
+    return MIXERS[m["mixer"]].mix(m, p, qs, states, alive)
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def team_sizes(rng, scale):
+    if scale == "smac":
+        n, unit, state, obs, actions = SMAC_MAPS[rng.choice(list(SMAC_MAPS))]
+    else:
+        n, unit = between(rng, 2, 6), between(rng, 1, 6)
+        state, obs, actions = n * unit + between(rng, 0, 17), odd(rng, 3, 9), between(rng, 2, 7)
+    return {"n_agents": n, "unit_dim": unit, "state_dim": state, "obs_dim": obs, "n_actions": actions}
+
+
+def mixer_sizes(rng, scale, mixer):
+    small = scale == "small"
+    embed, hidden = (odd(rng, 3, 9), odd(rng, 5, 13)) if small else (32, 64)
+    m = {}
+    if mixer in ("qmix", "qmix1", "qlinear", "qatten_authors"):
+        m.update(mixing_embed=embed, hypernet_embed=hidden)
+    if mixer.startswith("qatten"):
+        m["heads"] = between(rng, 1, 5) if small else 4
+    if mixer in ("qatten", "qatten_unweighted"):
+        head, value = (odd(rng, 5, 13), odd(rng, 3, 9)) if small else (64, 32)
+        m.update(query_hidden=hidden, embed=embed, head_hidden=head, value_hidden=value)
+    if mixer == "qatten_authors":
+        m.update(hypernet_layers=2, weighted=1, nonlinear=0, mask_dead=0, state_bias=1, attend_reg_coef=0.01)
+    return m
+
+
+# --- cases: (random stream, scale, options) -> metadata, tensors ------------------------------------------------------
+
+
+def gru_agent(rng, scale, **options):
+    small = scale == "small"
+    m = {
+        "case": "gru_agent",
+        "steps": between(rng, 2, 9),
+        "rows": between(rng, 2, 11),
+        "inputs": odd(rng, 3, 25) if small else 97,
+        "hidden": odd(rng, 3, 35) if small else 64,
+        "actions": between(rng, 2, 18),
+        "layer_norm": 0,
+    }
+    m.update(options)
+    p = draw_agent(rng, m["inputs"], m["hidden"], m["actions"], m["layer_norm"])
+    inputs, h0 = normal(rng, m["steps"], m["rows"], m["inputs"]), normal(rng, m["rows"], m["hidden"])
+    weights = normal(rng, m["steps"], m["rows"], m["actions"])
+    require_grad(inputs, h0, *p.values())
+    q, h, state = [], [], h0
+    for x in inputs:
+        values, state = agent_step(p, x, state)
+        q.append(values)
+        h.append(state)
+    q, h = torch.stack(q), torch.stack(h)
+    (q * weights).sum().backward()
+    tensors = {**p, "inputs": inputs, "h0": h0, "q": q, "h": h, "grad.q": weights}
+    return m, {**tensors, **gradients({"inputs": inputs, "h0": h0, **p})}
+
+
+def mixer(rng, scale, mixer, **options):
+    m = {"case": "mixer", "mixer": mixer, "rows": between(rng, 5, 40), **team_sizes(rng, scale)}
+    m.update(mixer_sizes(rng, scale, mixer))
+    m.update(options)
+    m["state_dim"] = max(m["state_dim"], m["n_agents"] * m["unit_dim"])
+    del m["obs_dim"], m["n_actions"]
+    rows, n = m["rows"], m["n_agents"]
+    p = draw_mixer(rng, m)
+    qs, states, weights = 2 * normal(rng, rows, n), normal(rng, rows, m["state_dim"]), normal(rng, rows)
+    alive = torch.from_numpy((rng.random((rows, n)) < 0.7).astype(np.uint8))
+    alive[-1] = 0  # nobody lives: uniform attention, no gradient through it
+    require_grad(qs, *p.values())
+    mixed = mix(m, p, qs, states, alive)
+    loss = (mixed.q_tot * weights).sum()
+    tensors = {**p, "agent_qs": qs, "states": states, "q_tot": mixed.q_tot, "grad.q_tot": weights}
+    if mixed.regulariser is not None:
+        loss = loss + mixed.regulariser
+        tensors.update({"alive": alive, "regulariser": mixed.regulariser.reshape(1)})
+    if mixed.attention is not None:
+        tensors.update({"attention": mixed.attention, "head_weights": mixed.head_weights})
+    loss.backward()
+    return m, {**tensors, **gradients({"agent_qs": qs, **p})}
+
+
+def optimizer_constants(rng, name):
+    """PyTorch's or PyMARL's, some of them moved a little: a reader must not take them for granted."""
+    if name == "adam":
+        beta1, beta2 = float(rng.choice([0.9, 0.85])), float(rng.choice([0.999, 0.99]))
+        return {"lr": 1e-3, "beta1": beta1, "beta2": beta2, "adam_eps": 1e-8}
+    return {"lr": 5e-4, "rmsprop_alpha": float(rng.choice([0.99, 0.95])), "rmsprop_eps": 1e-5}
+
+
+def make_optimizer(m, parameters):
+    decay = m.get("weight_decay", 0.0)
+    if m["optimizer"] == "adam":
+        return torch.optim.Adam(parameters, m["lr"], (m["beta1"], m["beta2"]), m["adam_eps"], decay)
+    return torch.optim.RMSprop(parameters, m["lr"], m["rmsprop_alpha"], m["rmsprop_eps"], decay)
+
+
+def optimizer(rng, scale, optimizer, tiny=False, **options):
+    """Parameters are small, for errors in the steps to show; `tiny`: gradients of 1e-12 to 1e-10, parameters from 0."""
+    m = {"case": "optimizer", "optimizer": optimizer, "steps": between(rng, 6, 15)}
+    m.update(optimizer_constants(rng, optimizer), **options)
+    size = odd(rng, 11, 41) if scale == "small" else 1009
+    p = torch.zeros(size) if tiny else 0.01 * normal(rng, size)
+    exponents = rng.uniform(-12, -10, size) if tiny else rng.uniform(-6, 1, size)
+    steps = normal(rng, m["steps"], size) * torch.from_numpy(10.0**exponents)
+    tensors = {"parameters": p.clone(), "gradients": steps}
+    require_grad(p)
+    updates, after = make_optimizer(m, [p]), []
+    for step in steps:
+        p.grad = step.clone()
+        updates.step()
+        after.append(p.detach().clone())
+    return m, {**tensors, "after": torch.stack(after)}
+
+
+def draw_episodes(rng, m):
+    """Episodes of all lengths from 1 to max_steps, ended or cut off. Padding holds numbers that must not matter."""
+    b, t, n, a = m["episodes"], m["max_steps"], m["n_agents"], m["n_actions"]
+    lengths = rng.integers(1, t + 1, b)
+    lengths[rng.permutation(b)[:2]] = [t, 1]
+    by_itself = rng.permutation(b) % 2
+    real = np.arange(t + 1) <= lengths[:, None]
+    available = rng.random((b, t + 1, n, a)) < 0.5
+    np.put_along_axis(available, rng.integers(0, a, (b, t + 1, n, 1)), True, 3)
+    available &= real[:, :, None, None]
+    actions = np.argmax(available * rng.random(available.shape), 3)
+    terminated = (np.arange(t + 1) == lengths[:, None] - 1) & (by_itself[:, None] == 1)
+    episodes = {
+        "obs": normal(rng, b, t + 1, n, m["obs_dim"]),
+        "state": normal(rng, b, t + 1, m["state_dim"]),
+        "available_actions": available.astype(np.uint8),
+        "actions": actions,
+        "reward": normal(rng, b, t + 1),
+        "terminated": terminated.astype(np.uint8),
+        "filled": real.astype(np.uint8),
+        "mask": real[:, 1:].astype(np.float64),
+    }
+    if m.get("mask_dead"):
+        episodes["alive"] = (rng.random((b, t + 1, n)) < 0.7).astype(np.uint8)
+    return {name: torch.as_tensor(x) for name, x in episodes.items()}
+
+
+def unroll(m, p, e):
+    """Action values [B, T+1, n, A] from observation, last action and agent index."""
+    n = m["n_agents"]
+    taken = F.one_hot(e["actions"], m["n_actions"]).to(e["obs"].dtype)
+    last = torch.cat([torch.zeros_like(taken[:, :1]), taken[:, :-1]], 1)
+    ids = torch.eye(n).expand(*e["obs"].shape[:2], n, n)
+    inputs = torch.cat([e["obs"], last, ids], 3)
+    h, q = torch.zeros(m["episodes"] * n, m["hidden"]), []
+    for t in range(inputs.shape[1]):
+        values, h = agent_step(p, inputs[:, t].flatten(0, 1), h)
+        q.append(values.reshape(m["episodes"], n, -1))
+    return torch.stack(q, 1)
+
+
+def alive_of(m, e):
+    return e.get("alive", torch.ones(e["obs"].shape[:3], dtype=torch.uint8))
+
+
+def returns(m, p, target, e):
+    """Lambda-returns [B, T] ([B, T, n] for iql), each episode's from its own end; zeros in the padding."""
+    with torch.no_grad():
+        q, target_q = unroll(m, p, e), unroll(m, target, e)
+        judge = q if m["double_q"] else target_q
+        greedy = judge.masked_fill(e["available_actions"] == 0, -float("inf")).argmax(3, keepdim=True)
+        best = target_q.gather(3, greedy).squeeze(3)
+        rows = [x.flatten(0, 1) for x in (best, e["state"], alive_of(m, e))]
+        values = mix(m, target, *rows).q_tot
+        values = values.reshape(m["episodes"], m["max_steps"] + 1, *values.shape[1:])
+        out = torch.zeros_like(values[:, 1:])
+        for b, length in enumerate(e["mask"].sum(1).long().tolist()):
+            g = values[b, length]
+            for t in reversed(range(length)):
+                discount = m["gamma"] * (1 - int(e["terminated"][b, t]))
+                g = e["reward"][b, t] + discount * ((1 - m["td_lambda"]) * values[b, t + 1] + m["td_lambda"] * g)
+                out[b, t] = g
+        return out
+
+
+def loss_of(m, p, e, targets):
+    real = e["mask"].bool()
+    chosen = unroll(m, p, e).gather(3, e["actions"][..., None]).squeeze(3)
+    mixed = mix(m, p, *(x[:, :-1][real] for x in (chosen, e["state"], alive_of(m, e))))
+    loss = m["loss_scale"] * ((mixed.q_tot - targets[real]) ** 2).mean()
+    return loss if mixed.regulariser is None else loss + mixed.regulariser
+
+
+def q_learner(rng, scale, mixer, **options):
+    m = {"case": "q_learner", "mixer": mixer, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
+    m.update(team_sizes(rng, scale), **mixer_sizes(rng, scale, mixer), layer_norm=0, updates=3)
+    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
+    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
+    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+
+    e = draw_episodes(rng, m)
+    parameters = []
+    for _ in ("online", "target"):
+        inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
+        agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
+        parameters.append({**agent, **draw_mixer(rng, m)})
+    p, target = parameters
+    tensors = {**e, **{name: x.clone() for name, x in p.items()}, **{f"target.{name}": x for name, x in target.items()}}
+    require_grad(*p.values())
+    updates = make_optimizer(m, p.values())
+    for k in range(m["updates"]):
+        targets = returns(m, p, target, e)
+        loss = loss_of(m, p, e, targets)
+        updates.zero_grad(set_to_none=True)  # what nothing reads keeps no gradient: no optimiser touches it
+        loss.backward()
+        if k == 0:
+            tensors.update(gradients(p))
+        norm = torch.nn.utils.clip_grad_norm_(p.values(), m["grad_norm_clip"])
+        updates.step()
+        found = {"targets": targets, "loss": loss.reshape(1), "grad_norm": norm.reshape(1)}
+        tensors.update({f"step{k}.{name}": x.detach() for name, x in found.items()})
+    return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
+
+
+# --- all files --------------------------------------------------------------------------------------------------------
+
+
+def cases():
+    """(file name, case, options)"""
+    yield "gru_agent", gru_agent, {}
+    yield "gru_agent_one_step", gru_agent, {"steps": 1, "rows": 1}
+    yield "gru_agent_layer_norm", gru_agent, {"layer_norm": 1}
+
+    plain = ("vdn", "qmix", "qmix1", "qlinear", "qatten", "qatten_unweighted")
+    for name in plain:
+        yield f"mixer_{name}", mixer, {"mixer": name}
+        yield f"mixer_{name}_one_row", mixer, {"mixer": name, "rows": 1}
+    for name, positive in itertools.product(("qmix", "qmix1"), ("softplus", "square")):
+        yield f"mixer_{name}_{positive}", mixer, {"mixer": name, "positive": positive}
+    yield "mixer_qatten_one_agent", mixer, {"mixer": "qatten", "n_agents": 1}
+    yield "mixer_qatten_crowd", mixer, {"mixer": "qatten", "n_agents": 30}
+    for layers, weighted, nonlinear, dead, coef in itertools.product((1, 2), (0, 1), (0, 1), (0, 1), (0.0, 0.01)):
+        flags = {"weighted": weighted, "nonlinear": nonlinear, "dead": dead, "reg": coef}
+        words = [f"{layers}_layer"] + [word for word, on in flags.items() if on]
+        options = {"hypernet_layers": layers, "weighted": weighted, "nonlinear": nonlinear, "mask_dead": dead}
+        options.update(mixer="qatten_authors", attend_reg_coef=coef)
+        yield "mixer_qatten_authors_" + "_".join(words), mixer, options
+    yield "mixer_qatten_authors_no_state_bias", mixer, {"mixer": "qatten_authors", "state_bias": 0}
+
+    for name in ("adam", "rmsprop"):
+        yield f"optimizer_{name}", optimizer, {"optimizer": name}
+        yield f"optimizer_{name}_weight_decay", optimizer, {"optimizer": name, "weight_decay": 0.01}
+        yield f"optimizer_{name}_tiny", optimizer, {"optimizer": name, "tiny": True}
+
+    clips = itertools.cycle((10.0, 0.1, 0.1))
+    choices = itertools.product(("iql",) + plain + ("qatten_authors",), (0.0, 0.6), (1, 0), ("adam", "rmsprop"))
+    for name, td_lambda, double_q, rule in choices:
+        options = {"mixer": name, "td_lambda": td_lambda, "double_q": double_q, "optimizer": rule}
+        words = ["lambda" if td_lambda else "one_step", "double_q" if double_q else "single_q", rule]
+        yield f"learner_{name}_" + "_".join(words), q_learner, {**options, "grad_norm_clip": next(clips)}
+    common = {"optimizer": "adam", "double_q": 1, "td_lambda": 0.6, "grad_norm_clip": 10.0}
+    yield "learner_vdn_monte_carlo", q_learner, {**common, "mixer": "vdn", "td_lambda": 1.0}
+    yield "learner_vdn_layer_norm", q_learner, {**common, "mixer": "vdn", "layer_norm": 1}
+    yield "learner_qatten_weight_decay", q_learner, {**common, "mixer": "qatten", "weight_decay": 0.01}
+    authors = {**common, "mixer": "qatten_authors", "hypernet_layers": 1}
+    yield "learner_qatten_authors_dead", q_learner, {**authors, "mask_dead": 1}
+    yield "learner_qatten_authors_nonlinear", q_learner, {**authors, "nonlinear": 1, "weighted": 0}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the files; made if missing")
+    parser.add_argument("--seed", type=int, default=1)
+    scale_help = "sizes: small odd ones, or those of SMAC's maps and PyMARL's networks"
+    parser.add_argument("--scale", choices=("small", "smac"), default="small", help=scale_help)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name, case, options in cases():
+        rng = np.random.default_rng([given.seed, zlib.crc32(name.encode())])
+        m, tensors = case(rng, given.scale, **options)
+        m = {"format": "golden-1", **m, "torch": torch.__version__, "seed": given.seed, "scale": given.scale}
+        write_safetensors(given.out / f"{name}.safetensors", m, tensors)
+
+
+if __name__ == "__main__":
+    main()

@@ -138,15 +138,15 @@ TEST_CASE("another shape or type of the same bytes is damage too") {
   checkpoint.save(path);
   const std::string whole = read_text(path);
   const auto replaced = [&](std::string_view from, std::string_view to) {
-    std::string changed = whole;
-    changed.replace(whole.find(from), from.size(), to);
-    write_text(path, changed);
+    std::string header = whole.substr(8, whole.size() - 16);
+    header.replace(header.find(from), from.size(), to);
+    write_text(path, file_of(header, whole.substr(whole.size() - 8)));
     return error_of([&] { Checkpoint::load(path); });
   };
   CHECK(replaced("\"F32\"", "\"F32\"") == "");
   CHECK(holds(replaced("\"F32\"", "\"I32\""), "is damaged"));
   CHECK(holds(replaced("\"F32\",\"shape\":[2]", "\"F64\",\"shape\":[1]"), "is damaged"));
-  CHECK(holds(replaced("[2]}}    ", "[1,2]}}  "), "is damaged"));
+  CHECK(holds(replaced("[2]", "[1,2]"), "is damaged"));
 }
 
 TEST_CASE("what is no checkpoint of this version says so") {

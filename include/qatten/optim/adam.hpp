@@ -21,14 +21,17 @@ struct AdamOptions {
   double weight_decay = 0;
 };
 
+template <class Scalar>
+struct AdamState {
+  Vector<Scalar> m, v;
+  std::int64_t step = 0;
+};
+
 template <class Scalar_>
 class Adam {
  public:
   using Scalar = Scalar_;
-  struct State {
-    Vector<Scalar> m, v;
-    std::int64_t step = 0;
-  };
+  using State = AdamState<Scalar>;
 
   explicit Adam(const AdamOptions& options = {}) : options_(options) {}
 

@@ -17,13 +17,16 @@ struct RmsPropOptions {
   double weight_decay = 0;
 };
 
+template <class Scalar>
+struct RmsPropState {
+  Vector<Scalar> v;
+};
+
 template <class Scalar_>
 class RmsProp {
  public:
   using Scalar = Scalar_;
-  struct State {
-    Vector<Scalar> v;
-  };
+  using State = RmsPropState<Scalar>;
 
   explicit RmsProp(const RmsPropOptions& options = {}) : options_(options) {}
 

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "qatten/core/random.hpp"
 #include "qatten/core/view.hpp"
@@ -38,6 +39,13 @@ struct StepResult {
   float reward = 0;
   bool terminated = false;  ///< the episode ended by itself: nothing follows
   bool truncated = false;   ///< the episode was cut off: its last observation still has a value
+  bool aborted = false;     ///< the environment failed: the episode is void, nothing of it counts
+};
+
+/// A number about the episode so far, under SMAC's names where it has one (battle_won, dead_allies, dead_enemies).
+struct Metric {
+  std::string_view name;  ///< of static storage, or owned by the environment
+  double value = 0;
 };
 
 /// A cooperative environment. An episode is reset(stream), then observe and step in turn until step says that it ended,
@@ -50,6 +58,13 @@ concept Environment = requires(E& environment, const E& constant, const Random& 
   environment.reset(stream);
   constant.observe(observation);
   { environment.step(actions) } -> std::same_as<StepResult>;
+};
+
+/// An environment that also counts: after the last step of an episode, `metrics()` says how it went, always with the
+/// same names in the same order.
+template <class E>
+concept ReportsMetrics = Environment<E> && requires(const E& constant) {
+  { constant.metrics() } -> std::convertible_to<std::span<const Metric>>;
 };
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -32,6 +32,7 @@
 #include "qatten/optim/rmsprop.hpp"
 #include "qatten/replay/episode_batch.hpp"
 #include "qatten/replay/episode_buffer.hpp"
+#include "qatten/replay/tiled_batch.hpp"
 #include "qatten/training/enumerate.hpp"
 #include "qatten/training/exploration.hpp"
 #include "qatten/training/rollout.hpp"

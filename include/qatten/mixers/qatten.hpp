@@ -156,6 +156,9 @@ class Qatten {
   }
 
   Scalar regulariser(const Cache& cache) const { return cache.attention.regulariser; }
+  Index regularised(const MixerInputs<Scalar>& in) const {
+    return attention_.regularised({{}, in.units, in.agent_qs, in.alive});
+  }
 
   /// What the last `forward` or `evaluate` over `rows` samples found: λ (n_agents · n_head, rows), λ_{h,i} in row
   /// h · n_agents + i; w (n_head, rows), ones unless weighted; c(s) (1, rows), an error without `state_bias`.
@@ -219,9 +222,10 @@ class Qatten {
 
   typename StateAttention<Scalar>::Inputs attention_inputs(const MixerInputs<Scalar>& in, const Activations& a) const {
     const Index rows = in.agent_qs.cols();
-    if (queries_in_hypernetwork() == 0) return {in.state, in.units, in.agent_qs, in.alive};
-    return {nets_.outputs(const_cast<Activations&>(a), 0, queries_in_hypernetwork(), rows), in.units, in.agent_qs,
-            in.alive};
+    const ConstView<Scalar> z = queries_in_hypernetwork() == 0
+                                    ? in.state
+                                    : nets_.outputs(const_cast<Activations&>(a), 0, queries_in_hypernetwork(), rows);
+    return {z, in.units, in.agent_qs, in.alive, in.regularised};
   }
 
   /// Q^h, w and Q_tot from λ. `Memory` is Cache or Scratch.

@@ -55,12 +55,13 @@ class StateAttention {
     ConstView<Scalar> units;
     ConstView<Scalar> agent_qs{};
     ConstView<std::uint8_t> alive{};
+    Index regularised = 0;  ///< N where these samples are a part of a larger batch; 0: they are all
   };
   struct Cache {
     Matrix<Scalar> projected;  ///< p (keys · heads, R)
     Matrix<Scalar> logits;     ///< ℓ (n · heads, R), kept for the regulariser alone
-    Scalar regulariser{0};     ///< c Σ_h mean ℓ²
-    Index living = 0;          ///< N
+    Scalar regulariser{0};     ///< c Σ_h mean ℓ²; of a part, its part of it
+    Index regularised = 0;     ///< N
   };
   struct Scratch {
     Matrix<Scalar> projected;     ///< p, or ∂p
@@ -139,6 +140,12 @@ class StateAttention {
     project(p, in, projected, scratch);
     logits(in, projected, attention);
     normalise(in, attention);
+  }
+
+  /// N of these samples: over how many agents the regulariser averages.
+  Index regularised(const Inputs& in) const {
+    if (!masked(in)) return in.units.rows() / options_.units * in.units.cols();
+    return (in.alive.array() != 0).count();
   }
 
   /// From `dattention`, which it uses up. Adds to `gradients` and, when nonlinear, to `dagent_qs`; overwrites `dz`, an
@@ -259,19 +266,18 @@ class StateAttention {
   void regularise(const Inputs& in, Cache& cache) const {
     const Index batch = in.units.cols(), n = cache.logits.rows() / heads();
     auto l = cache.logits.leftCols(batch);
-    cache.living = n * batch;
+    cache.regularised = in.regularised > 0 ? in.regularised : regularised(in);
     if (masked(in)) {
-      cache.living = 0;
-      for (Index r = 0; r < batch; ++r)
-        for (Index i = 0; i < n; ++i) cache.living += in.alive(i, r) != 0;
       for (Index r = 0; r < batch; ++r)
         for (Index k = 0; k < l.rows(); ++k)
           if (in.alive(k % n, r) == 0) l(k, r) = Scalar(0);
     }
-    cache.regulariser = Scalar(options_.attend_reg_coef) * l.squaredNorm() / living(cache);
+    cache.regulariser = Scalar(options_.attend_reg_coef) * l.squaredNorm() / mean_over(cache);
   }
 
-  static Scalar living(const Cache& cache) { return static_cast<Scalar>(double(std::max<Index>(cache.living, 1))); }
+  static Scalar mean_over(const Cache& cache) {
+    return static_cast<Scalar>(double(std::max<Index>(cache.regularised, 1)));
+  }
 
   /// ∂λ becomes ∂ℓ.
   void logits_backward(const Cache& cache, const Inputs& in, ConstView<Scalar> attention, View<Scalar> d) const {
@@ -284,7 +290,7 @@ class StateAttention {
           if (in.alive(k % n, r) == 0) d(k, r) = Scalar(0);
     }
     if (options_.attend_reg_coef != 0)
-      d += (Scalar(2 * options_.attend_reg_coef) / living(cache)) * cache.logits.leftCols(d.cols());
+      d += (Scalar(2 * options_.attend_reg_coef) / mean_over(cache)) * cache.logits.leftCols(d.cols());
   }
 
   /// ∂ℓ to ∂p and, when nonlinear, to ∂Q.

@@ -22,7 +22,7 @@ class Relay {
     open_ = random_.uniform() < 0.5;
   }
 
-  void observe(const Observation& o) const {
+  void observe(Observation o) const {
     for (Index i = 0; i < 2; ++i) {
       o.obs(0, i) = float(i == holder_);
       o.obs(1, i) = float(open_);

@@ -152,8 +152,8 @@ inline Game spotlight() {
     for (const State& state : states) tables.push_back(kind == Kind::sum ? blind : state.payoff);
     return tables;
   };
-  game.expected_alone = [info = game.info, blind, n] {
-    return std::vector<Matrix<double>>(static_cast<std::size_t>(n), alone(blind, info));
+  game.expected_alone = [info = game.info, blind] {
+    return std::vector<Matrix<double>>(static_cast<std::size_t>(info.n_agents), alone(blind, info));
   };
   return game;
 }

@@ -31,9 +31,9 @@ TEMPLATE_TEST_CASE("functions of lanes are the functions, bit for bit the same a
     Matrix<TestType> y(n, 3);
     const auto run = [n](const TestType* from, Matrix<TestType>& to) {
       lanes<TestType>(n, [&](auto at) {
-        at.store(to.col(0).data(), sigmoid(at(from)));
-        at.store(to.col(1).data(), hyperbolic_tangent(at(from)));
-        at.store(to.col(2).data(), exponential(at(from)));
+        at.store(to.col(0).data(), lane_sigmoid(at(from)));
+        at.store(to.col(1).data(), lane_tanh(at(from)));
+        at.store(to.col(2).data(), lane_exp(at(from)));
       });
     };
     run(x.data(), y);
@@ -71,7 +71,7 @@ TEMPLATE_TEST_CASE("sums and dot products", "", float, double) {
       bound += std::abs(double(x(i, 0))) + std::abs(double(x(i, 0)) * double(y(i, 0)));
     }
     bound *= double(n + 1) * double(std::numeric_limits<TestType>::epsilon());
-    CHECK(std::abs(double(sum(x.data(), n)) - total) <= bound);
-    CHECK(std::abs(double(dot(x.data(), y.data(), n)) - along) <= bound);
+    CHECK(std::abs(double(lane_sum(x.data(), n)) - total) <= bound);
+    CHECK(std::abs(double(lane_dot(x.data(), y.data(), n)) - along) <= bound);
   }
 }

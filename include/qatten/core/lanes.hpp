@@ -1,7 +1,7 @@
 #pragma once
 // Element-wise loops over columns, several rows at a time.
 //
-//   lanes<Scalar>(n, [&](auto at) { at.store(y, sigmoid(at(a) + at(b)) * at(x)); });
+//   lanes<Scalar>(n, [&](auto at) { at.store(y, lane_sigmoid(at(a) + at(b)) * at(x)); });
 //
 // runs over rows 0 … n of the arrays a, b, x, y, a packet at a time; `at(a)` is what lies there. The last packet may be
 // partly filled. Eigen's expressions start at the first aligned address instead and compute what lies before and behind
@@ -64,15 +64,15 @@ struct ScalarOf<Pack<Scalar>> {
 
 /// Of a packet or of a number.
 template <class Value>
-Value sigmoid(const Value& x) {
+Value lane_sigmoid(const Value& x) {
   return detail::apply(Eigen::internal::scalar_logistic_op<typename detail::ScalarOf<Value>::type>(), x);
 }
 template <class Value>
-Value hyperbolic_tangent(const Value& x) {
+Value lane_tanh(const Value& x) {
   return detail::apply(Eigen::internal::scalar_tanh_op<typename detail::ScalarOf<Value>::type>(), x);
 }
 template <class Value>
-Value exponential(const Value& x) {
+Value lane_exp(const Value& x) {
   return detail::apply(Eigen::internal::scalar_exp_op<typename detail::ScalarOf<Value>::type>(), x);
 }
 
@@ -137,7 +137,7 @@ void lanes(Index n, F&& f) {
 
 /// Σ x_i y_i and Σ x_i of n numbers, in an order that depends on n alone.
 template <class Scalar>
-Scalar dot(const Scalar* x, const Scalar* y, Index n) {
+Scalar lane_dot(const Scalar* x, const Scalar* y, Index n) {
   Index i = 0;
   Scalar sum(0);
   if constexpr (std::is_floating_point_v<Scalar>) {
@@ -153,7 +153,7 @@ Scalar dot(const Scalar* x, const Scalar* y, Index n) {
   return sum;
 }
 template <class Scalar>
-Scalar sum(const Scalar* x, Index n) {
+Scalar lane_sum(const Scalar* x, Index n) {
   Index i = 0;
   Scalar sum(0);
   if constexpr (std::is_floating_point_v<Scalar>) {

@@ -96,7 +96,7 @@ class Gemm {
   static void dots(View<Scalar> c, const Factor& a, const Factor& b, Index inner, const Then<Scalar>& then) {
     for (Index j = 0; j < c.cols(); ++j) {
       Scalar* const to = c.col(j).data();
-      for (Index i = 0; i < c.rows(); ++i) to[i] = finish(dot(a.at(i, 0), b.at(0, j), inner), to[i], i, then);
+      for (Index i = 0; i < c.rows(); ++i) to[i] = finish(lane_dot(a.at(i, 0), b.at(0, j), inner), to[i], i, then);
     }
   }
 

@@ -238,7 +238,7 @@ class Qatten {
     for (Index r = 0; r < rows; ++r) {
       Scalar sum = options_.state_bias ? c(0, r) : Scalar(0);
       for (Index h = 0; h < options_.n_head; ++h) {
-        const Scalar q_h = dot(memory.lambda.col(r).data() + h * n_agents_, in.agent_qs.col(r).data(), n_agents_);
+        const Scalar q_h = lane_dot(memory.lambda.col(r).data() + h * n_agents_, in.agent_qs.col(r).data(), n_agents_);
         memory.head_qs(h, r) = q_h;
         sum += w(h, r) * q_h;
       }

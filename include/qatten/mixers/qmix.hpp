@@ -101,7 +101,7 @@ class Qmix {
         const Scalar q = in.agent_qs(i, r);
         Scalar* dw = dw_1.col(r).data() + i * embed();
         lanes<Scalar>(embed(), [&](auto at) { at.store(dw, at.constant(q) * at(dxr)); });
-        dagent_qs(i, r) = dot(cache.w_1.col(r).data() + i * embed(), dxr, embed());
+        dagent_qs(i, r) = lane_dot(cache.w_1.col(r).data() + i * embed(), dxr, embed());
       }
     }
     make_positive_backward<Scalar>(options_.positive, nets_.output(cache.nets, hyper_w_1, rows), dw_1, dw_1);
@@ -139,7 +139,7 @@ class Qmix {
     }
     activate<Scalar>(Activation::elu, y);
     const ConstView<Scalar> v = nets_.output(memory.nets, value, rows);
-    for (Index r = 0; r < rows; ++r) q_tot(0, r) = v(0, r) + dot(w_2.col(r).data(), y.col(r).data(), embed());
+    for (Index r = 0; r < rows; ++r) q_tot(0, r) = v(0, r) + lane_dot(w_2.col(r).data(), y.col(r).data(), embed());
   }
 
   Index n_agents_;

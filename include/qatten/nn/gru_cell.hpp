@@ -145,8 +145,8 @@ class GruCell {
       const Scalar *before = h.col(j).data(), *c_nj = c_n.col(j).data();
       Scalar *rj = r.col(j).data(), *zj = z.col(j).data(), *nj = n.col(j).data(), *next = h_next.col(j).data();
       lanes<Scalar>(hidden_, [&](auto at) {
-        const auto ri = sigmoid(at(a_r)), zi = sigmoid(at(a_z));
-        const auto ni = hyperbolic_tangent(at(a_n) + ri * at(c_nj));
+        const auto ri = lane_sigmoid(at(a_r)), zi = lane_sigmoid(at(a_z));
+        const auto ni = lane_tanh(at(a_n) + ri * at(c_nj));
         at.store(rj, ri);
         at.store(zj, zi);
         at.store(nj, ni);

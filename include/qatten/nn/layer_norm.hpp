@@ -66,8 +66,8 @@ class LayerNorm {
       block(gradients, weight_).col(0).array() += dy.col(j).array() * x_hat;
       block(gradients, bias_).col(0) += dy.col(j);
       dx.col(j) = gamma * dy.col(j).array();
-      const Scalar mean = sum(dx.col(j).data(), weight_.rows) / features;
-      const Scalar along = dot(dx.col(j).data(), cache.normalised.col(j).data(), weight_.rows) / features;
+      const Scalar mean = lane_sum(dx.col(j).data(), weight_.rows) / features;
+      const Scalar along = lane_dot(dx.col(j).data(), cache.normalised.col(j).data(), weight_.rows) / features;
       dx.col(j) = cache.scale(0, j) * (dx.col(j).array() - mean - x_hat * along);
     }
   }
@@ -77,9 +77,9 @@ class LayerNorm {
     using std::sqrt;
     const Index n = weight_.rows;
     const auto features = static_cast<Scalar>(double(n));
-    const Scalar mean = sum(x, n) / features;
+    const Scalar mean = lane_sum(x, n) / features;
     for (Index i = 0; i < n; ++i) x_hat[i] = x[i] - mean;
-    const Scalar scale = Scalar(1) / sqrt(dot(x_hat, x_hat, n) / features + Scalar(1e-5));
+    const Scalar scale = Scalar(1) / sqrt(lane_dot(x_hat, x_hat, n) / features + Scalar(1e-5));
     for (Index i = 0; i < n; ++i) x_hat[i] *= scale;
     return scale;
   }

@@ -17,11 +17,11 @@ namespace detail {
 /// eˣ of x <= 0, and 0 where that is no normal number: Eigen's packets would stop at the smallest one.
 template <class Value>
 Value decay(const Value& x) {
-  return exponential(x);
+  return lane_exp(x);
 }
 template <class Scalar>
 Pack<Scalar> decay(Pack<Scalar> x) {
-  return where_at_least(x, Scalar(std::numeric_limits<Scalar>::min_exponent) * Scalar(0.6931), exponential(x));
+  return where_at_least(x, Scalar(std::numeric_limits<Scalar>::min_exponent) * Scalar(0.6931), lane_exp(x));
 }
 
 }  // namespace detail
@@ -38,7 +38,7 @@ void softmax(View<Scalar> x) {
   }
   lanes<Scalar>(x.size(), [&](auto at) { at.store(all, detail::decay(at(all))); });
   for (Scalar* column = all; column != all + x.size(); column += n) {
-    const Scalar scale = Scalar(1) / sum(column, n);
+    const Scalar scale = Scalar(1) / lane_sum(column, n);
     for (Index i = 0; i < n; ++i) column[i] *= scale;
   }
 }
@@ -49,7 +49,7 @@ void softmax_backward(ConstView<Scalar> y, ConstView<Scalar> dy, View<Scalar> dx
   for (Index j = 0; j < y.cols(); ++j) {
     const Scalar *yj = y.col(j).data(), *dyj = dy.col(j).data();
     Scalar* const dxj = dx.col(j).data();
-    const Scalar mean = dot(yj, dyj, y.rows());
+    const Scalar mean = lane_dot(yj, dyj, y.rows());
     for (Index i = 0; i < y.rows(); ++i) dxj[i] = yj[i] * (dyj[i] - mean);
   }
 }

@@ -60,7 +60,7 @@ inline const std::vector<Option>& option_table() {
     {"log_interval", &T::log_interval, "environment steps from one row of metrics to the next", {.low = 1, .aliases = {"runner_log_interval", "learner_log_interval"}}},
     {"save_model", &T::save_model, "write checkpoints", {.fixed = false}},
     {"save_model_interval", &T::save_model_interval, "environment steps from one checkpoint to the next", {.low = 1, .fixed = false}},
-    {"local_results_path", &T::local_results_path, "where the folders of runs are"},
+    {"local_results_path", &T::local_results_path, "where the folders of runs are", {.fixed = false}},
 
     {"buffer_size", &T::buffer_size, "episodes that replay may keep", {.low = 1, .high = 1e8}},
     {"buffer_bytes_max", &T::buffer_bytes_max, "bytes that replay may take", {.low = 1}},

@@ -32,18 +32,19 @@ namespace qatten::inline QATTEN_ABI {
 
 /// Where a training stands, beside its learner and its replay: all of it goes into a checkpoint.
 struct TrainerState {
-  std::int64_t t_env = 0;          ///< environment steps of training
-  std::int64_t episode = 0;        ///< episodes of training
-  std::int64_t aborted = 0;        ///< episodes that environments voided, of training and of evaluations
-  std::int64_t evaluations = 0;    ///< evaluations done
-  std::int64_t last_test = -1;     ///< t_env of the last one
-  std::int64_t last_log = 0;       ///< t_env of the last rows of metrics
-  std::int64_t last_save = 0;      ///< t_env of the last checkpoint
-  double largest_reward = 0;       ///< the largest |reward| so far
-  bool divergence_warned = false;  ///< whether there was a warning
-  EpisodeStats episodes;           ///< since the last rows of metrics
-  LearnerStats learner;            ///< likewise
-  TrainingProgress progress;       ///< what was last told
+  std::int64_t t_env = 0;                 ///< environment steps of training
+  std::int64_t episode = 0;               ///< episodes of training
+  std::int64_t aborted = 0;               ///< episodes that environments voided, of training and of evaluations
+  std::int64_t evaluations = 0;           ///< evaluations done
+  std::int64_t last_test = -1;            ///< t_env of the last one
+  std::int64_t last_log = 0;              ///< t_env of the last rows of metrics
+  std::int64_t last_save = 0;             ///< t_env of the last checkpoint
+  double largest_reward = 0;              ///< the largest |reward| so far
+  bool divergence_warned = false;         ///< whether there was a warning
+  EpisodeStats episodes;                  ///< since the last rows of metrics
+  LearnerStats learner;                   ///< likewise
+  std::vector<std::string> metric_names;  ///< the environment's
+  TrainingProgress progress;              ///< what was last told
 };
 
 class Trainer {
@@ -146,12 +147,13 @@ class Trainer {
                                      .count = std::min<Index>(rollout_->environments(), options_.test_nepisode - done),
                                      .epsilon = options_.evaluation_epsilon});
       for (const PlayedEpisode& p : played) stats.add(p.episode, p.metrics);
+      state_.metric_names = rollout_->metric_names();
       aborted += rollout_->aborted();
     }
     state_.aborted += aborted;
     ++state_.evaluations;
     state_.last_test = state_.t_env;
-    stats.report(rollout_->metric_names(), [&](const std::string& key, double value) {
+    stats.report(state_.metric_names, [&](const std::string& key, double value) {
       row(observer, "test_" + key, value);
       if (key == "return_mean") state_.progress.test_return_mean = value;
       if (key == "battle_won_mean") state_.progress.test_battle_won_mean = value;
@@ -167,6 +169,7 @@ class Trainer {
                                              .first = state_.episode,
                                              .count = rollout_->environments(),
                                              .epsilon = epsilon()});
+    state_.metric_names = rollout_->metric_names();
     state_.aborted += rollout_->aborted();
     if (rollout_->aborted() > 0)
       observer.warning(std::to_string(rollout_->aborted()) +
@@ -223,7 +226,7 @@ class Trainer {
     if (state_.episodes.returns.count == 0) return;
     state_.last_log = state_.t_env;
     const auto emit = [&](const std::string& key, double value) { row(observer, key, value); };
-    state_.episodes.report(rollout_->metric_names(), emit);
+    state_.episodes.report(state_.metric_names, emit);
     state_.learner.report(emit);
     emit("epsilon", epsilon());
     emit("updates", double(learner_->updates()));

@@ -61,7 +61,7 @@ int train(Assignments words) {
   TrainingRun run(folder, *trainer, resume.empty() ? TrainingRun::Start::fresh : TrainingRun::Start::resume,
                   {&reporter, &interrupt});
   const bool finished = run.train();
-  reporter.end_line();
+  reporter.finish();
   if (!finished) std::cout << "stopped; go on with: train --resume " << folder.root.string() << std::endl;
   return finished ? 0 : 130;  // as a shell has it for a program that Ctrl-C ended
 }

@@ -33,6 +33,15 @@ void filesystem(const std::string& action, const std::filesystem::path& path, F&
   require(!error, "RunFolder", "cannot " + action + " " + path.string() + ": " + error.message());
 }
 
+inline std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  filesystem("list", folder, [&](std::error_code& error) {
+    for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+      files.push_back(it->path());
+  });
+  return files;
+}
+
 }  // namespace detail
 
 /// The names in a run's folder.
@@ -47,15 +56,11 @@ struct RunFolder {
   /// t_env of each checkpoint, ascending.
   std::vector<std::int64_t> saved() const {
     std::vector<std::int64_t> all;
-    detail::filesystem("list", checkpoints(), [&](std::error_code& error) {
-      for (std::filesystem::directory_iterator it(checkpoints(), error), end; !error && it != end;
-           it.increment(error)) {
-        std::int64_t t_env = 0;
-        const std::string stem = it->path().stem().string();
-        if (it->path().extension() == ".safetensors" && detail::parse(std::string_view(stem), t_env))
-          all.push_back(t_env);
-      }
-    });
+    for (const std::filesystem::path& path : detail::files_in(checkpoints())) {
+      std::int64_t t_env = 0;
+      const std::string stem = path.stem().string();
+      if (path.extension() == ".safetensors" && detail::parse(std::string_view(stem), t_env)) all.push_back(t_env);
+    }
     std::sort(all.begin(), all.end());
     return all;
   }
@@ -87,7 +92,8 @@ inline RunFolder create_run_folder(const TrainingOptions& options) {
 /// The options of a run that is to go on: its own, with changes of those that do not change its bits (t_max among
 /// them). Throws for any other change, and for a folder that is not a run's.
 inline TrainingOptions resumed_options(const RunFolder& folder, const Assignments& changes) {
-  detail::require(std::filesystem::is_regular_file(folder.config()), "resume",
+  std::error_code error;
+  detail::require(std::filesystem::is_regular_file(folder.config(), error), "resume",
                   folder.root.string() + " is not the folder of a run: it has no config.json");
   const Assignments own = read_options(folder.config());
   const TrainingOptions before = resolve_options(own, {}), options = resolve_options(own, changes);

@@ -88,10 +88,7 @@ class TrainingRun final : public TrainingObserver {
       checkpoint.put("metrics.size", metrics_.size());
       checkpoint.save(folder_.checkpoint(trainer_.state().t_env));
       const std::vector<std::int64_t> saved = folder_.saved();
-      for (std::size_t k = 0; k + 2 < saved.size(); ++k)
-        detail::filesystem("remove", folder_.checkpoint(saved[k]), [&](std::error_code& error) {
-          std::filesystem::remove(folder_.checkpoint(saved[k]), error);
-        });
+      for (std::size_t k = 0; k + 2 < saved.size(); ++k) remove(folder_.checkpoint(saved[k]));
     }
     for (TrainingObserver* o : observers_) o->checkpoint();
   }
@@ -122,8 +119,9 @@ class TrainingRun final : public TrainingObserver {
   static constexpr std::string_view header = "t_env,episode,key,value\n";
 
   static std::filesystem::path prepare(const RunFolder& folder, Start start) {
+    std::error_code error;
     if (start == Start::fresh)
-      detail::require(!std::filesystem::exists(folder.config()), "TrainingRun",
+      detail::require(!std::filesystem::exists(folder.config(), error), "TrainingRun",
                       folder.root.string() + " holds a run already; resume it, or choose another folder");
     detail::filesystem("create", folder.checkpoints(),
                        [&](std::error_code& e) { std::filesystem::create_directories(folder.checkpoints(), e); });
@@ -170,11 +168,12 @@ class TrainingRun final : public TrainingObserver {
 
   /// What a killed process was writing.
   void remove_leftovers() const {
-    std::vector<std::filesystem::path> leftovers;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints()))
-      if (entry.path().extension() == ".tmp") leftovers.push_back(entry.path());
-    for (const auto& path : leftovers)
-      detail::filesystem("remove", path, [&](std::error_code& error) { std::filesystem::remove(path, error); });
+    for (const std::filesystem::path& path : detail::files_in(folder_.checkpoints()))
+      if (path.extension() == ".tmp") remove(path);
+  }
+
+  static void remove(const std::filesystem::path& path) {
+    detail::filesystem("remove", path, [&](std::error_code& error) { std::filesystem::remove(path, error); });
   }
 
   void warn_of_another_build() {

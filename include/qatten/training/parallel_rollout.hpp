@@ -125,7 +125,7 @@ class ParallelRollout {
     while (!living_.empty()) {
       choose_values(learner);
       for_each_living([&](Slot& slot, Index k) { step(slot, k, plan.epsilon); });
-      finish(waiting, played);
+      finish(plan, waiting, played);
     }
   }
 
@@ -157,7 +157,7 @@ class ParallelRollout {
   }
 
   /// Takes the episodes that have ended out, and moves the others' hidden states together.
-  void finish(std::vector<Attempt>& waiting, std::vector<PlayedEpisode>& played) {
+  void finish(const EpisodePlan& plan, std::vector<Attempt>& waiting, std::vector<PlayedEpisode>& played) {
     const Index n = info().n_agents;
     std::size_t kept = 0;
     for (std::size_t k = 0; k < living_.size(); ++k) {
@@ -170,8 +170,9 @@ class ParallelRollout {
       } else if (slot.recorder.aborted()) {
         ++aborted_;
         if (++slot.attempt.number == max_attempts)
-          throw Error("ParallelRollout: the environment voided episode " + std::to_string(slot.attempt.episode) +
-                      " of its plan " + std::to_string(max_attempts) + " times; is it still there?");
+          throw Error("ParallelRollout: the environment voided " + plan.purpose + " episode " +
+                      std::to_string(plan.first + slot.attempt.episode) + " " + std::to_string(max_attempts) +
+                      " times; is it still there?");
         waiting.push_back(slot.attempt);
       } else {
         take(slot, played[static_cast<std::size_t>(slot.attempt.episode)]);

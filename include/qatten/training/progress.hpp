@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "qatten/training/observer.hpp"
 #include "qatten/training/trainer.hpp"
@@ -98,33 +99,44 @@ class ProgressReporter final : public TrainingObserver {
  public:
   ProgressReporter(std::ostream& out, bool terminal, double seconds = 10)
       : out_(out), terminal_(terminal), interval_(terminal ? 0.2 : seconds) {}
-  ~ProgressReporter() override { end_line(); }
+  ~ProgressReporter() override { finish(); }
 
   void progress(const TrainingProgress& p) override {
+    last_ = p;
+    rate_ = pace_(p.t_env);
+    shown_ = false;
     const Pace::Clock::time_point now = Pace::Clock::now();
-    const double rate = pace_(p.t_env);
-    if (p.t_env < p.t_max && now < next_) return;
+    if (now < next_) return;
     next_ = now + std::chrono::duration_cast<Pace::Clock::duration>(std::chrono::duration<double>(interval_));
-    out_ << (terminal_ ? "\r\033[K" : "") << progress_line(p, rate) << (terminal_ ? "" : "\n") << std::flush;
-    open_ = terminal_;
+    show();
   }
 
   void warning(const std::string& text) override {
-    end_line();
+    finish();
     out_ << "warning: " << text << std::endl;
   }
 
-  /// The line that is being written anew, if any, stays as it is.
-  void end_line() {
+  /// Shows where things stand, and ends the line.
+  void finish() {
+    show();
     if (std::exchange(open_, false)) out_ << std::endl;
   }
 
  private:
+  void show() {
+    if (std::exchange(shown_, true)) return;
+    out_ << (terminal_ ? "\r\033[K" : "") << progress_line(last_, rate_) << (terminal_ ? "" : "\n") << std::flush;
+    open_ = terminal_;
+  }
+
   std::ostream& out_;
   bool terminal_;
   double interval_;
   Pace pace_;
   Pace::Clock::time_point next_{};
+  TrainingProgress last_;
+  double rate_ = 0;
+  bool shown_ = true;  ///< whether `last_` has been
   bool open_ = false;
 };
 

@@ -208,11 +208,11 @@ class Trainer {
     warn_of_divergence(observer);
   }
 
-  /// No return exceeds max |r| · min(episode_limit, 1/(1 − γ)). Values ten times that are on their way to infinity.
-  /// Rewards below 1 count as 1: a network's first values are of that size.
+  /// No discounted return exceeds max |r| / (1 − γ), or max |r| · episode_limit undiscounted. Values ten times that are
+  /// on their way to infinity. Rewards below 1 count as 1: a network's first values are of that size.
   void warn_of_divergence(TrainingObserver& observer) {
     if (state_.divergence_warned) return;
-    const double horizon = std::min(double(rollout_->info().episode_limit), 1 / (1 - options_.gamma));
+    const double horizon = options_.gamma < 1 ? 1 / (1 - options_.gamma) : double(rollout_->info().episode_limit);
     const double bound = std::max(state_.largest_reward, 1.0) * horizon;
     const double largest = double(learner_->largest_q());
     if (largest <= 10 * bound) return;

@@ -107,7 +107,7 @@ class PanelDrawing {
     svg += format("<polyline stroke=\"%s\" points=\"", colour) + points(band.x, band.median) + "\"/>\n";
     const double y = top + 12 + 15 * double(k);
     svg += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"3\" fill=\"%s\"/>\n", left + 8, y - 4, colour);
-    return svg + format("<text x=\"%.1f\" y=\"%.1f\">", left + 25, y) + xml_text(name) +
+    return svg + format("<text x=\"%.1f\" y=\"%.1f\" class=\"legend\">", left + 25, y) + xml_text(name) +
            (band.runs > 1 ? " (" + std::to_string(band.runs) + " runs)" : "") + "</text>\n";
   }
 
@@ -126,7 +126,9 @@ inline std::string svg_plot(const std::vector<Panel>& panels) {
                                    PanelDrawing::width * double(columns), PanelDrawing::height * double(rows));
   svg +=
       "<style>text{font:11px sans-serif;fill:#333}.title{font-size:13px;font-weight:bold}line{stroke:#ddd}"
-      "polyline{fill:none;stroke-width:1.6}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+      "polyline{fill:none;stroke-width:1.6}"
+      ".legend{paint-order:stroke;stroke:white;stroke-width:3px}</style>\n<rect width=\"100%\" height=\"100%\" "
+      "fill=\"white\"/>\n";
   for (std::size_t k = 0; k < panels.size(); ++k)
     svg += detail::format("<g transform=\"translate(%.0f,%.0f)\">\n", PanelDrawing::width * double(k % 2),
                           PanelDrawing::height * double(k / 2)) +

@@ -62,7 +62,8 @@ int train(Assignments words) {
                   {&reporter, &interrupt});
   const bool finished = run.train();
   reporter.finish();
-  if (!finished) std::cout << "stopped; go on with: train --resume " << folder.root.string() << std::endl;
+  if (!finished && options.save_model)
+    std::cout << "stopped; go on with: train --resume " << folder.root.string() << std::endl;
   return finished ? 0 : 130;  // as a shell has it for a program that Ctrl-C ended
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
   CHECK(train(root));  // finished already: nothing changes
   CHECK(outcome(root) == outcome(temporary / "undisturbed"));
   const std::string log = read_text(root / "log.txt");
-  for (const std::string part : {"started", "stopped; checkpoint at t_env", "resumed at t_env", "finished"})
+  for (const std::string part : {"started", "stopped at t_env", "resumed at t_env", "finished"})
     CHECK_THAT(log, contains(part));
 }
 
@@ -223,6 +223,16 @@ TEST_CASE("a checkpoint of other options, another network or too short metrics i
   const auto trainer = small_trainer(wider);
   CHECK_THROWS_WITH(get_trainer(checkpoint, *trainer), contains("rnn_hidden_dim = 8"));
   CHECK(trainer->state().t_env == 0);
+}
+
+TEST_CASE("without checkpoints there is nothing to go on from, and the metrics stay") {
+  const TemporaryFolder temporary;
+  const auto root = new_folder(temporary, "run");
+  REQUIRE(train(root, {}, {{"save_model", "false"}}));
+  CHECK(RunFolder{root}.saved().empty());
+  const std::string metrics = read_text(root / "metrics.csv");
+  CHECK_THROWS_WITH(train(root), contains("has metrics but no checkpoint to go on from; was save_model off?"));
+  CHECK(read_text(root / "metrics.csv") == metrics);
 }
 
 TEST_CASE("a folder that cannot be written is an error before training starts") {

@@ -137,6 +137,16 @@ TEST_CASE("errors of environments and of their sizes come out") {
   ParallelRollout other([](Index) { return make_environment<Other>(); }, 1, 1);
   CHECK_THROWS_WITH(other.play(*learner, plan), contains("other sizes than the environment's"));
   CHECK_THROWS_AS(ParallelRollout(stumbles(), 0, 1), Error);
+
+  struct Comma : Stumble {
+    using Stumble::Stumble;
+    std::span<const Metric> metrics() const {
+      static const std::array<Metric, 1> named = {Metric{"won,lost", 1}};
+      return named;
+    }
+  };
+  ParallelRollout comma([](Index) { return make_environment<Comma>(); }, 1, 1);
+  CHECK_THROWS_WITH(comma.play(*learner, plan), contains("calls a metric 'won,lost'"));
 }
 
 TEST_CASE("one environment voids, and says so, when it is played alone") {

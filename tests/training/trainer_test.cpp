@@ -227,7 +227,7 @@ TEST_CASE("progress lines show what is known") {
   const std::string shown = plain.str();
   CHECK(std::count(shown.begin(), shown.end(), '\n') == 3);
   CHECK_THAT(shown, contains("\nwarning: look here\n"));
-  CHECK(terminal.str().starts_with("\r\033[Kt_env"));
+  CHECK(terminal.str().starts_with("\r\033[K\033[?7lt_env"));
   CHECK(terminal.str().ends_with("\nwarning: look here\n"));
 }
 

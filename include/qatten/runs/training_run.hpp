@@ -48,7 +48,7 @@ class TrainingRun final : public TrainingObserver {
   bool train() {
     try {
       const bool finished = trainer_.run(*this);
-      log(finished ? "finished" : "stopped; checkpoint at t_env " + std::to_string(trainer_.state().t_env));
+      log((finished ? "finished" : "stopped") + std::string(" at t_env ") + std::to_string(trainer_.state().t_env));
       return finished;
     } catch (const std::exception& error) {
       try {
@@ -95,20 +95,22 @@ class TrainingRun final : public TrainingObserver {
 
   /// Stores the batch (as a replay memory) and the learner that could not learn from it.
   std::string update_failed(const std::vector<const Episode<float>*>& batch) override {
-    const auto path = folder_.root / ("failed_update_" + std::to_string(trainer_.learner().updates()) + ".safetensors");
-    EpisodeBuffer<float> episodes(static_cast<Index>(batch.size()), std::numeric_limits<std::size_t>::max());
-    for (const Episode<float>* e : batch) episodes.add(*e);
-    Checkpoint dump;
-    put_learner(dump, "learner", trainer_.learner().layout(), trainer_.learner().state());
-    put_replay(dump, "batch", episodes);
     std::string told;
-    for (TrainingObserver* o : observers_) told += o->update_failed(batch);
     try {
+      const auto path =
+          folder_.root / ("failed_update_" + std::to_string(trainer_.learner().updates()) + ".safetensors");
+      EpisodeBuffer<float> episodes(static_cast<Index>(batch.size()), std::numeric_limits<std::size_t>::max());
+      for (const Episode<float>* e : batch) episodes.add(*e);
+      Checkpoint dump;
+      put_learner(dump, "learner", trainer_.learner().layout(), trainer_.learner().state());
+      put_replay(dump, "batch", episodes);
       dump.save(path);
-      return "; its batch and parameters are in " + path.string() + told;
+      told = "; its batch and parameters are in " + path.string();
     } catch (const Error& error) {
-      return std::string("; its batch could not be stored: ") + error.what() + told;
+      told = std::string("; its batch could not be stored: ") + error.what();
     }
+    for (TrainingObserver* o : observers_) told += o->update_failed(batch);
+    return told;
   }
 
   bool stop_requested() override {
@@ -156,6 +158,8 @@ class TrainingRun final : public TrainingObserver {
       warning(std::string(error.what()) + "; going back to the checkpoint before it");
     });
     if (!found) {
+      detail::require(metrics_.size() <= std::int64_t(header.size()), "resume",
+                      folder_.root.string() + " has metrics but no checkpoint to go on from; was save_model off?");
       metrics_.cut(0);
       metrics_.append(header);
       warning("there is no checkpoint yet: starting at the beginning");

@@ -185,10 +185,17 @@ class ParallelRollout {
     played.episode = slot.recorder.episode();
     const std::span<const Metric> metrics = slot.environment.metrics();
     if (metric_names_.empty())
-      for (const Metric& m : metrics) metric_names_.emplace_back(m.name);
+      for (const Metric& m : metrics) add_metric_name(std::string(m.name));
     detail::require(metrics.size() == metric_names_.size(), "ParallelRollout",
                     "the environment's metrics() changed their number");
     for (const Metric& m : metrics) played.metrics.push_back(m.value);
+  }
+
+  void add_metric_name(const std::string& name) {
+    detail::require(
+        !name.empty() && name.find_first_of(",\"\n\r") == name.npos, "ParallelRollout",
+        "the environment calls a metric '" + name + "', expected a name without commas, quotes and line ends");
+    metric_names_.push_back(name);
   }
 
   Index living() const { return static_cast<Index>(living_.size()); }

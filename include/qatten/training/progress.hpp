@@ -125,7 +125,9 @@ class ProgressReporter final : public TrainingObserver {
  private:
   void show() {
     if (std::exchange(shown_, true)) return;
-    out_ << (terminal_ ? "\r\033[K" : "") << progress_line(last_, rate_) << (terminal_ ? "" : "\n") << std::flush;
+    const std::string line = progress_line(last_, rate_);
+    // On a terminal too narrow for it the line is cut rather than wrapped: only so can it be written anew.
+    out_ << (terminal_ ? "\r\033[K\033[?7l" + line + "\033[?7h" : line + "\n") << std::flush;
     open_ = terminal_;
   }
 

@@ -90,7 +90,7 @@ class Stumble {
   bool failing_ = false;
   Index t_ = 0;
   float hits_ = 0;
-  std::array<Index, 3> wanted_{};
+  Vector<Index> wanted_ = Vector<Index>::Zero(n);
   std::array<Metric, 2> metrics_{};
 };
 static_assert(ReportsMetrics<Stumble> && DescribesItself<Stumble>);

@@ -78,11 +78,9 @@ class Trainer {
   /// Bytes of an episode that lasts to the environment's limit, and the most that replay can come to hold.
   std::size_t episode_bytes() const {
     const EnvironmentInfo& i = rollout_->info();
-    const auto size = [](Index a) { return static_cast<std::size_t>(a); };
-    const std::size_t step = size(i.n_agents * i.obs_shape + i.state_shape + i.n_agents * i.unit_dim) * sizeof(float) +
-                             size(i.n_agents * i.n_actions + i.n_agents);
-    const std::size_t move = size(i.n_agents) * sizeof(std::int32_t) + sizeof(float);
-    return sizeof(Episode<float>) + step * size(i.episode_limit + 1) + move * size(i.episode_limit);
+    Episode<float> longest;
+    longest.resize(i.n_agents, i.n_actions, i.obs_shape, i.state_shape, i.unit_dim, i.episode_limit);
+    return longest.bytes();
   }
   std::size_t replay_bytes() const {
     return std::min(static_cast<std::size_t>(options_.buffer_bytes_max),

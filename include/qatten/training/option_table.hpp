@@ -41,71 +41,110 @@ struct Option {
   }
 };
 
+namespace detail {
+
 /// The least positive number: "> 0" as a range.
-inline constexpr double positive = std::numeric_limits<double>::min();
+inline constexpr double above_zero = std::numeric_limits<double>::min();
+
+}  // namespace detail
 
 inline const std::vector<Option>& option_table() {
   using T = TrainingOptions;
-  // clang-format off
+  using detail::above_zero;
   static const std::vector<Option> table = {
-    {"preset", &T::preset, "published settings to start from", {.choices = {"qatten-paper", "pymarl", "pymarl2"}}},
-    {"name", &T::name, "what the run's folder is called after; the mixer if empty"},
-    {"env", &T::env, "the environment; options of its own are `env_args.<name>`", {.aliases = {"env_config"}}},
-    {"seed", &T::seed, "names all random streams, of the environments too"},
-    {"t_max", &T::t_max, "environment steps to train for", {.low = 1, .fixed = false}},
-    {"batch_size_run", &T::batch_size_run, "environments that are played side by side", {.low = 1, .high = 4096}},
-    {"env_threads", &T::env_threads, "threads that step them; changes nothing but the speed", {.low = 1, .high = 4096, .fixed = false}},
-    {"test_interval", &T::test_interval, "environment steps from one evaluation to the next", {.low = 1}},
-    {"test_nepisode", &T::test_nepisode, "greedy episodes an evaluation; 0: none", {.high = 1e6}},
-    {"log_interval", &T::log_interval, "environment steps from one row of metrics to the next", {.low = 1, .aliases = {"runner_log_interval", "learner_log_interval"}}},
-    {"save_model", &T::save_model, "write checkpoints", {.fixed = false}},
-    {"save_model_interval", &T::save_model_interval, "environment steps from one checkpoint to the next", {.low = 1, .fixed = false}},
-    {"local_results_path", &T::local_results_path, "where the folders of runs are", {.fixed = false}},
+      {"preset", &T::preset, "published settings to start from", {.choices = {"qatten-paper", "pymarl", "pymarl2"}}},
+      {"name", &T::name, "what the run's folder is called after; the mixer if empty"},
+      {"env", &T::env, "the environment; options of its own are `env_args.<name>`", {.aliases = {"env_config"}}},
+      {"seed", &T::seed, "names all random streams, of the environments too"},
+      {"t_max", &T::t_max, "environment steps to train for", {.low = 1, .fixed = false}},
+      {"batch_size_run", &T::batch_size_run, "environments that are played side by side", {.low = 1, .high = 4096}},
+      {"env_threads",
+       &T::env_threads,
+       "threads that step them; changes nothing but the speed",
+       {.low = 1, .high = 4096, .fixed = false}},
+      {"test_interval", &T::test_interval, "environment steps from one evaluation to the next", {.low = 1}},
+      {"test_nepisode", &T::test_nepisode, "greedy episodes an evaluation; 0: none", {.high = 1e6}},
+      {"log_interval",
+       &T::log_interval,
+       "environment steps from one row of metrics to the next",
+       {.low = 1, .aliases = {"runner_log_interval", "learner_log_interval"}}},
+      {"save_model", &T::save_model, "write checkpoints", {.fixed = false}},
+      {"save_model_interval",
+       &T::save_model_interval,
+       "environment steps from one checkpoint to the next",
+       {.low = 1, .fixed = false}},
+      {"local_results_path", &T::local_results_path, "where the folders of runs are", {.fixed = false}},
 
-    {"buffer_size", &T::buffer_size, "episodes that replay may keep", {.low = 1, .high = 1e8}},
-    {"buffer_bytes_max", &T::buffer_bytes_max, "bytes that replay may take", {.low = 1}},
-    {"batch_size", &T::batch_size, "episodes in a training batch", {.low = 1, .high = 1e6}},
-    {"updates_per_episode", &T::updates_per_episode, "updates for every episode played, exactly: 1, 2 or 1/8", {.low = positive, .high = 1e6}},
+      {"buffer_size", &T::buffer_size, "episodes that replay may keep", {.low = 1, .high = 1e8}},
+      {"buffer_bytes_max", &T::buffer_bytes_max, "bytes that replay may take", {.low = 1}},
+      {"batch_size", &T::batch_size, "episodes in a training batch", {.low = 1, .high = 1e6}},
+      {"updates_per_episode",
+       &T::updates_per_episode,
+       "updates for every episode played, exactly: 1, 2 or 1/8",
+       {.low = above_zero, .high = 1e6}},
 
-    {"gamma", &T::gamma, "discount", {.high = 1}},
-    {"td_lambda", &T::td_lambda, "λ of the returns; 0: one-step targets", {.high = 1}},
-    {"double_q", &T::double_q, "the online network picks the action that the target network rates"},
-    {"loss_scale", &T::loss_scale, "factor of the mean squared error; PyMARL2's is 0.5", {.low = positive}},
-    {"grad_norm_clip", &T::grad_norm_clip, "largest norm of the gradient", {.low = positive}},
-    {"target_update_interval", &T::target_update_interval, "episodes from one copy of the target network to the next", {.low = 1}},
-    {"target_update_interval_or_tau", &T::target_update_interval_or_tau, "EPyMARL's rule instead: updates between copies if above 1, share moved at every update if not; 0: off"},
-    {"optimizer", &T::optimizer, "the optimiser", {.choices = {"rmsprop", "adam"}}},
-    {"lr", &T::lr, "learning rate", {.low = positive}},
-    {"optim_alpha", &T::optim_alpha, "RMSprop's smoothing", {.high = 1}},
-    {"optim_eps", &T::optim_eps, "RMSprop's ε; Adam's is PyTorch's 1e-8, as in PyMARL2", {.low = positive}},
-    {"weight_decay", &T::weight_decay, "weight decay of the optimiser"},
+      {"gamma", &T::gamma, "discount", {.high = 1}},
+      {"td_lambda", &T::td_lambda, "λ of the returns; 0: one-step targets", {.high = 1}},
+      {"double_q", &T::double_q, "the online network picks the action that the target network rates"},
+      {"loss_scale", &T::loss_scale, "factor of the mean squared error; PyMARL2's is 0.5", {.low = above_zero}},
+      {"grad_norm_clip", &T::grad_norm_clip, "largest norm of the gradient", {.low = above_zero}},
+      {"target_update_interval",
+       &T::target_update_interval,
+       "episodes from one copy of the target network to the next",
+       {.low = 1}},
+      {"target_update_interval_or_tau", &T::target_update_interval_or_tau,
+       "EPyMARL's rule instead: updates between copies if above 1, share moved at every update if not; 0: off"},
+      {"optimizer", &T::optimizer, "the optimiser", {.choices = {"rmsprop", "adam"}}},
+      {"lr", &T::lr, "learning rate", {.low = above_zero}},
+      {"optim_alpha", &T::optim_alpha, "RMSprop's smoothing", {.high = 1}},
+      {"optim_eps", &T::optim_eps, "RMSprop's ε; Adam's is PyTorch's 1e-8, as in PyMARL2", {.low = above_zero}},
+      {"weight_decay", &T::weight_decay, "weight decay of the optimiser"},
 
-    {"agent", &T::agent, "the agents' network: with a GRU (n_rnn is PyMARL2's name for it) or without", {.choices = {"rnn", "n_rnn", "ff"}}},
-    {"rnn_hidden_dim", &T::rnn_hidden_dim, "width of the agents' network", {.low = 1, .high = 65536, .aliases = {"hidden_dim"}}},
-    {"obs_agent_id", &T::obs_agent_id, "agents see their number"},
-    {"obs_last_action", &T::obs_last_action, "agents see their last action"},
-    {"share_parameters", &T::share_parameters, "one network for all agents, or one each"},
-    {"use_layer_norm", &T::use_layer_norm, "layer normalisation after the GRU (PyMARL2)"},
-    {"use_orthogonal", &T::use_orthogonal, "orthogonal initial weights (PyMARL2)"},
-    {"gain", &T::gain, "gain of the agents' last layer if orthogonal"},
+      {"agent",
+       &T::agent,
+       "the agents' network: with a GRU (n_rnn is PyMARL2's name for it) or without",
+       {.choices = {"rnn", "n_rnn", "ff"}}},
+      {"rnn_hidden_dim",
+       &T::rnn_hidden_dim,
+       "width of the agents' network",
+       {.low = 1, .high = 65536, .aliases = {"hidden_dim"}}},
+      {"obs_agent_id", &T::obs_agent_id, "agents see their number"},
+      {"obs_last_action", &T::obs_last_action, "agents see their last action"},
+      {"share_parameters", &T::share_parameters, "one network for all agents, or one each"},
+      {"use_layer_norm", &T::use_layer_norm, "layer normalisation after the GRU (PyMARL2)"},
+      {"use_orthogonal", &T::use_orthogonal, "orthogonal initial weights (PyMARL2)"},
+      {"gain", &T::gain, "gain of the agents' last layer if orthogonal"},
 
-    {"epsilon_start", &T::epsilon_start, "exploration at the start", {.high = 1}},
-    {"epsilon_finish", &T::epsilon_finish, "exploration at the end of its fall", {.high = 1}},
-    {"epsilon_anneal_time", &T::epsilon_anneal_time, "environment steps that the fall takes"},
-    {"evaluation_epsilon", &T::evaluation_epsilon, "exploration in evaluations (EPyMARL)", {.high = 1}},
+      {"epsilon_start", &T::epsilon_start, "exploration at the start", {.high = 1}},
+      {"epsilon_finish", &T::epsilon_finish, "exploration at the end of its fall", {.high = 1}},
+      {"epsilon_anneal_time", &T::epsilon_anneal_time, "environment steps that the fall takes"},
+      {"evaluation_epsilon", &T::evaluation_epsilon, "exploration in evaluations (EPyMARL)", {.high = 1}},
 
-    {"mixer", &T::mixer, "the mixer; none is iql", {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear"}, .aliases = {"config"}}},
-    {"mixing_embed_dim", &T::mixing_embed_dim, "QMIX's embedding; Qatten's queries and keys; hidden width of c(s)", {.low = 1, .high = 65536, .aliases = {"n_query_embedding_layer2", "n_key_embedding_layer1", "n_constrant_value"}}},
-    {"hypernet_layers", &T::hypernet_layers, "layers of the networks of the state, 1 or 2", {.low = 1, .high = 2}},
-    {"hypernet_embed", &T::hypernet_embed, "their hidden width", {.low = 1, .high = 65536, .aliases = {"n_query_embedding_layer1", "n_head_embedding_layer1"}}},
-    {"n_head", &T::n_head, "Qatten's heads", {.low = 1, .high = 1024, .aliases = {"n_attention_head", "n_head_embedding_layer2"}}},
-    {"weighted_head", &T::weighted_head, "Qatten weighs its heads by the state"},
-    {"state_bias", &T::state_bias, "Qatten has c(s)"},
-    {"nonlinear", &T::nonlinear, "the agents' values enter Qatten's keys: gives up monotonicity"},
-    {"mask_dead", &T::mask_dead, "dead agents get no attention"},
-    {"attend_reg_coef", &T::attend_reg_coef, "weight of the regulariser of Qatten's attention"},
+      {"mixer",
+       &T::mixer,
+       "the mixer; none is iql",
+       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear"}, .aliases = {"config"}}},
+      {"mixing_embed_dim",
+       &T::mixing_embed_dim,
+       "QMIX's embedding; Qatten's queries and keys; hidden width of c(s)",
+       {.low = 1,
+        .high = 65536,
+        .aliases = {"n_query_embedding_layer2", "n_key_embedding_layer1", "n_constrant_value"}}},
+      {"hypernet_layers", &T::hypernet_layers, "layers of the networks of the state, 1 or 2", {.low = 1, .high = 2}},
+      {"hypernet_embed",
+       &T::hypernet_embed,
+       "their hidden width",
+       {.low = 1, .high = 65536, .aliases = {"n_query_embedding_layer1", "n_head_embedding_layer1"}}},
+      {"n_head",
+       &T::n_head,
+       "Qatten's heads",
+       {.low = 1, .high = 1024, .aliases = {"n_attention_head", "n_head_embedding_layer2"}}},
+      {"weighted_head", &T::weighted_head, "Qatten weighs its heads by the state"},
+      {"state_bias", &T::state_bias, "Qatten has c(s)"},
+      {"nonlinear", &T::nonlinear, "the agents' values enter Qatten's keys: gives up monotonicity"},
+      {"mask_dead", &T::mask_dead, "dead agents get no attention"},
+      {"attend_reg_coef", &T::attend_reg_coef, "weight of the regulariser of Qatten's attention"},
   };
-  // clang-format on
   return table;
 }
 
@@ -158,7 +197,8 @@ inline std::string range_text(const Option& option) {
   if (option.member.index() == 0) return "true or false";
   if (option.type() == "string") return "a text";
   const bool unbounded = std::isinf(option.limits.high);
-  if (option.limits.low == positive) return "positive" + (unbounded ? "" : ", at most " + shortest(option.limits.high));
+  if (option.limits.low == detail::above_zero)
+    return "positive" + (unbounded ? "" : ", at most " + shortest(option.limits.high));
   return unbounded ? "at least " + shortest(option.limits.low)
                    : "in [" + shortest(option.limits.low) + ", " + shortest(option.limits.high) + "]";
 }

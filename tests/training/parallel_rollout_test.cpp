@@ -15,9 +15,18 @@ namespace {
 
 const EpisodePlan plan{.seed = 3, .purpose = "environment", .first = 10, .count = 23, .epsilon = 0.3};
 
+/// With weights so large that what an agent remembers decides what it does: a hidden state that goes astray shows.
+std::unique_ptr<SmallLearner> decided_learner(const EnvironmentInfo& info) {
+  auto learner = small_learner(small_options(), info);
+  LearnerState<float> state = learner->state();
+  state.parameters *= 8;
+  learner->restore(state);
+  return learner;
+}
+
 std::vector<PlayedEpisode> play(Index environments, Index threads, Faults* faults = nullptr, Index* aborted = nullptr) {
   ParallelRollout rollout(stumbles(faults), environments, threads);
-  const auto learner = small_learner(small_options(), rollout.info());
+  const auto learner = decided_learner(rollout.info());
   auto played = rollout.play(*learner, plan);
   CHECK(rollout.metric_names() == std::vector<std::string>{"battle_won", "dead_allies"});
   if (aborted != nullptr) *aborted = rollout.aborted();
@@ -51,7 +60,7 @@ TEST_CASE("episodes played side by side are those of one environment and one pol
   REQUIRE(together.size() == 23);
   Stumble game;
   Rollout<Stumble> rollout(game);
-  const auto learner = small_learner(small_options(), rollout.info());
+  const auto learner = decided_learner(rollout.info());
   EpsilonGreedyPolicy policy(learner->learner().agent());
   std::set<Index> lengths;
   int terminated = 0;

@@ -17,7 +17,8 @@ set(arrows
     "training: core nn optim replay environments agents mixers learners"
     "runs: core optim replay environments learners io training"
     "analysis: core nn agents mixers environments/games"
-    "qatten.hpp: core nn optim replay environments agents mixers learners training analysis"
+    "qatten.hpp: core nn optim replay environments agents mixers learners training analysis compiled.hpp"
+    "compiled.hpp: core nn optim replay agents mixers learners"
     "version.hpp:")
 
 cmake_path(ABSOLUTE_PATH INCLUDE_DIR)

@@ -260,7 +260,7 @@ TEST_CASE("an update that fails leaves its batch and its parameters in the folde
   LearnerState<float> learner;
   get_learner(dump, "learner", trainer->learner().layout(), learner);
   CHECK(std::isnan(learner.parameters[3]));
-  EpisodeBuffer<float> batch(100, 1 << 20);
+  EpisodeBuffer batch(100, 1 << 20);
   get_replay(dump, "batch", batch);
   CHECK(batch.size() == 8);
   CHECK(holds(read_text(root / "log.txt"), "error: QLearner::update"));

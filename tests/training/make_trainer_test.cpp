@@ -113,7 +113,7 @@ TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's 
     const LearnerState<float> state = learner->state(), usual = plain->state();
     CHECK(state.target == state.parameters);
     const std::string last = agent == "rnn" ? "agent.fc2." : "agent.fc3.";
-    for (const Block& b : learner->layout().blocks()) {
+    for (const NamedBlock& b : learner->layout().blocks()) {
       CAPTURE(b.name);
       const Matrix<float> w = block(state.parameters, b), before = block(usual.parameters, b);
       if (b.name.starts_with("agent.rnn") || b.name.starts_with("agent.layer_norm")) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "qatten/learners/q_learner.hpp"
@@ -33,8 +34,9 @@ class AnyLearner {
   virtual void prepare(Index teams) = 0;
   virtual void step(const AgentInputs<Scalar>& inputs, View<Scalar> hidden, View<Scalar> q) = 0;
 
-  /// As `QLearner::update`.
-  virtual QLearnerStats update(const EpisodeBatch<Scalar>& batch, std::int64_t episodes) = 0;
+  /// As in QLearner.
+  virtual void set_threads(const Threads* threads) = 0;
+  virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) = 0;
   virtual std::int64_t updates() const = 0;
   /// The largest |Q_tot| of the last batch.
   virtual Scalar largest_q() const = 0;
@@ -67,11 +69,17 @@ class LearnerOf final : public AnyLearner<typename Agent_::Scalar> {
     learner_.agent().step(learner_.state().parameters, inputs, hidden, q, scratch_);
   }
 
-  QLearnerStats update(const EpisodeBatch<Scalar>& batch, std::int64_t episodes) override {
-    return learner_.update(batch, episodes);
+  void set_threads(const Threads* threads) override { learner_.set_threads(threads); }
+  QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) override {
+    tiles_ = tiles.size();
+    return learner_.update(tiles, episodes);
   }
   std::int64_t updates() const override { return learner_.state().updates; }
-  Scalar largest_q() const override { return learner_.q_tot().cwiseAbs().maxCoeff(); }
+  Scalar largest_q() const override {
+    Scalar largest(0);
+    for (std::size_t k = 0; k < tiles_; ++k) largest = std::max(largest, learner_.q_tot(k).cwiseAbs().maxCoeff());
+    return largest;
+  }
 
   LearnerState<Scalar> state() const override {
     const auto& s = learner_.state();
@@ -87,6 +95,7 @@ class LearnerOf final : public AnyLearner<typename Agent_::Scalar> {
  private:
   ParameterLayout layout_;
   Learner learner_;
+  std::size_t tiles_ = 0;  ///< of the last batch
   typename Agent_::Scratch scratch_;
 };
 

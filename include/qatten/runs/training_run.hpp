@@ -94,13 +94,13 @@ class TrainingRun final : public TrainingObserver {
   }
 
   /// Stores the batch (as a replay memory) and the learner that could not learn from it.
-  std::string update_failed(const std::vector<const Episode<float>*>& batch) override {
+  std::string update_failed(const std::vector<const PackedEpisode*>& batch) override {
     std::string told;
     try {
       const auto path =
           folder_.root / ("failed_update_" + std::to_string(trainer_.learner().updates()) + ".safetensors");
-      EpisodeBuffer<float> episodes(static_cast<Index>(batch.size()), std::numeric_limits<std::size_t>::max());
-      for (const Episode<float>* e : batch) episodes.add(*e);
+      EpisodeBuffer episodes(static_cast<Index>(batch.size()), std::numeric_limits<std::size_t>::max());
+      for (const PackedEpisode* e : batch) episodes.add(PackedEpisode(e->header(), e->content()));
       Checkpoint dump;
       put_learner(dump, "learner", trainer_.learner().layout(), trainer_.learner().state());
       put_replay(dump, "batch", episodes);

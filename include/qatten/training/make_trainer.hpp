@@ -72,7 +72,7 @@ void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
   LearnerState<Scalar> state = learner.state();
   Random random(static_cast<std::uint64_t>(o.seed), "orthogonal parameters");
   const std::string last = o.agent == "ff" ? "fc3." : "fc2.";
-  for (const Block& b : learner.layout().blocks()) {
+  for (const NamedBlock& b : learner.layout().blocks()) {
     if (b.name.find(".rnn.") != b.name.npos || b.name.find(".layer_norm.") != b.name.npos) continue;
     const double gain = b.name.starts_with("agent.") && b.name.find("." + last) != b.name.npos ? o.gain : 1;
     if (b.rank == 2) {

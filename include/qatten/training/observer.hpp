@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "qatten/replay/episode.hpp"
+#include "qatten/replay/packed_episode.hpp"
 #include "qatten/training/metrics.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -35,7 +35,7 @@ class TrainingObserver {
   /// The state of the training may be stored now, and should be.
   virtual void checkpoint() {}
   /// An update of these episodes failed. What is returned is appended to the error that ends the training.
-  virtual std::string update_failed(const std::vector<const Episode<float>*>&) { return ""; }
+  virtual std::string update_failed(const std::vector<const PackedEpisode*>&) { return ""; }
   /// Asked between rounds of episodes. When true, `Trainer::run` stores a checkpoint and returns.
   virtual bool stop_requested() { return false; }
 };

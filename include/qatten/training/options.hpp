@@ -28,6 +28,7 @@ struct TrainingOptions {
   std::int64_t t_max = 2050000;
   std::int64_t batch_size_run = 1;
   std::int64_t env_threads = 1;
+  std::int64_t learner_threads = 1;
   std::int64_t test_interval = 10000;
   std::int64_t test_nepisode = 32;
   std::int64_t log_interval = 10000;

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "qatten/core/threads.hpp"
 #include "qatten/environments/any_environment.hpp"
 #include "qatten/learners/any_learner.hpp"
 #include "qatten/training/exploration.hpp"
 #include "qatten/training/recorder.hpp"
-#include "qatten/training/worker_pool.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -42,7 +42,7 @@ class ParallelRollout {
   /// Environments 0 … count − 1, stepped by `threads` threads (the caller's included); more than `count` are not
   /// started. Throws when there is none, or when their sizes differ.
   ParallelRollout(const EnvironmentFactory& make, Index count, Index threads)
-      : pool_(std::min(threads, std::max<Index>(count, 1))) {
+      : threads_(static_cast<int>(std::min(threads, std::max<Index>(count, 1)))) {
     detail::require(count >= 1, "ParallelRollout", "expected at least one environment");
     for (Index k = 0; k < count; ++k) {
       slots_.push_back(std::make_unique<Slot>(make(k)));
@@ -204,14 +204,14 @@ class ParallelRollout {
   /// f(slot, k) for the k-th living episode, on all threads.
   template <class F>
   void for_each_living(F&& f) {
-    pool_.run(living(), [&](Index k) { f(slot(k), k); });
+    threads_.for_each(living(), [&](Index k, int) { f(slot(k), k); });
   }
   template <class F>
   void for_living(F&& f) {
     for_each_living([&](Slot& slot, Index) { f(slot); });
   }
 
-  WorkerPool pool_;
+  Threads threads_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::size_t> living_;  ///< the slots whose episodes go on, in their order
   std::vector<std::string> metric_names_;

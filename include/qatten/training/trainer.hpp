@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "qatten/learners/any_learner.hpp"
-#include "qatten/replay/episode_batch.hpp"
 #include "qatten/replay/episode_buffer.hpp"
+#include "qatten/replay/tiled_batch.hpp"
 #include "qatten/training/metrics.hpp"
 #include "qatten/training/observer.hpp"
 #include "qatten/training/options.hpp"
@@ -49,14 +49,19 @@ struct TrainerState {
 
 class Trainer {
  public:
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
   /// Throws when options, environments and learner do not go together.
   Trainer(const TrainingOptions& options, std::unique_ptr<ParallelRollout> rollout,
           std::unique_ptr<AnyLearner<float>> learner)
       : options_(options),
         rollout_(std::move(rollout)),
         learner_(std::move(learner)),
-        buffer_(options.buffer_size, static_cast<std::size_t>(options.buffer_bytes_max)) {
+        buffer_(options.buffer_size, static_cast<std::size_t>(options.buffer_bytes_max)),
+        learner_threads_(static_cast<int>(options.learner_threads)) {
     check_options(options);
+    learner_->set_threads(&learner_threads_);
     state_.progress.t_max = options.t_max;
   }
 
@@ -64,23 +69,30 @@ class Trainer {
   const ParallelRollout& rollout() const { return *rollout_; }
   const AnyLearner<float>& learner() const { return *learner_; }
   AnyLearner<float>& learner() { return *learner_; }
-  const EpisodeBuffer<float>& buffer() const { return buffer_; }
+  const EpisodeBuffer& buffer() const { return buffer_; }
   const TrainerState& state() const { return state_; }
 
   /// Goes on from where another training of the same options stood.
-  void restore(TrainerState state, LearnerState<float> learner, EpisodeBuffer<float> buffer) {
+  void restore(TrainerState state, LearnerState<float> learner, EpisodeBuffer buffer) {
     learner_->restore(std::move(learner));
     buffer_ = std::move(buffer);
     state_ = std::move(state);
     state_.progress.t_max = options_.t_max;
   }
 
-  /// Bytes of an episode that lasts to the environment's limit, and the most that replay can come to hold.
+  /// Bytes that an episode which lasts to the environment's limit takes in replay, and the most that replay can come to
+  /// hold. Episodes whose states repeat units or last actions take less.
   std::size_t episode_bytes() const {
     const EnvironmentInfo& i = rollout_->info();
     Episode<float> longest;
     longest.resize(i.n_agents, i.n_actions, i.obs_shape, i.state_shape, i.unit_dim, i.episode_limit);
-    return longest.bytes();
+    for (auto* m : {&longest.obs, &longest.units}) m->setOnes();
+    longest.state.setConstant(-1);  // repeats nothing
+    longest.available.setOnes();
+    longest.alive.setOnes();
+    longest.actions.setZero();
+    longest.rewards.setZero();
+    return PackedEpisode(longest, buffer_.precision()).bytes();
   }
   std::size_t replay_bytes() const {
     return std::min(static_cast<std::size_t>(options_.buffer_bytes_max),
@@ -162,23 +174,23 @@ class Trainer {
 
   /// One round of episodes into replay.
   void collect(TrainingObserver& observer) {
-    auto played = rollout_->play(*learner_, {.seed = seed(),
-                                             .purpose = "environment",
-                                             .first = state_.episode,
-                                             .count = rollout_->environments(),
-                                             .epsilon = epsilon()});
+    const auto played = rollout_->play(*learner_, {.seed = seed(),
+                                                   .purpose = "environment",
+                                                   .first = state_.episode,
+                                                   .count = rollout_->environments(),
+                                                   .epsilon = epsilon()});
     state_.metric_names = rollout_->metric_names();
     state_.aborted += rollout_->aborted();
     if (rollout_->aborted() > 0)
       observer.warning(std::to_string(rollout_->aborted()) +
                        " episodes were voided by their environment and played again");
-    for (PlayedEpisode& p : played) {
+    for (const PlayedEpisode& p : played) {
       state_.t_env += p.episode.length();
       ++state_.episode;
       state_.episodes.add(p.episode, p.metrics);
       state_.largest_reward =
           std::max(state_.largest_reward, double(p.episode.rewards.template lpNorm<Eigen::Infinity>()));
-      buffer_.add(std::move(p.episode));
+      buffer_.add(p.episode);
     }
   }
 
@@ -197,9 +209,9 @@ class Trainer {
   void update(TrainingObserver& observer) {
     Random random(seed(), "replay", static_cast<std::uint64_t>(learner_->updates()));
     const auto chosen = buffer_.sample(options_.batch_size, random);
-    batch_.assign<float>(chosen);
+    batch_.assign(chosen);
     try {
-      state_.learner.add(learner_->update(batch_, state_.episode));
+      state_.learner.add(learner_->update(batch_.tiles(), state_.episode));
     } catch (const Error& error) {
       throw Error(error.what() + observer.update_failed(chosen));
     }
@@ -253,8 +265,9 @@ class Trainer {
   TrainingOptions options_;
   std::unique_ptr<ParallelRollout> rollout_;
   std::unique_ptr<AnyLearner<float>> learner_;
-  EpisodeBuffer<float> buffer_;
-  EpisodeBatch<float> batch_;
+  EpisodeBuffer buffer_;
+  TiledBatch<float> batch_;
+  Threads learner_threads_;
   TrainerState state_;
 };
 

@@ -44,7 +44,7 @@ class Battle {
   void clear() {
     s_ = BattleState{};
     for (auto* field : {&s_.x, &s_.y}) field->fill(BattleState::far);
-    for (auto* field : {&s_.target, &s_.aim_target, &s_.called_by, &s_.hit_target}) field->fill(-1);
+    for (auto* field : {&s_.target, &s_.aim_target, &s_.called_by, &s_.hit_target, &s_.blocker}) field->fill(-1);
   }
 
   /// A fresh unit; allies first. The caller keeps within max_units.
@@ -99,6 +99,8 @@ class Battle {
     s_.aim_target[i] = -1;
     s_.backswing[i] = 0;
     s_.has_way[i] = 0;
+    s_.blocker[i] = -1;
+    s_.detour[i] = 0;
   }
 
   /// Timers, and what comes back by itself.

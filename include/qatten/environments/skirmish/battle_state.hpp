@@ -47,6 +47,8 @@ struct BattleState {
   PerUnit<float> shield_wait{};               ///< loops until the shield comes back
   PerUnit<float> velocity_x{}, velocity_y{};  ///< of flyers, per loop
   PerUnit<float> way_x{}, way_y{};            ///< the next place on the way around walls
+  PerUnit<float> detour{};                    ///< loops for which to go around on the same side; its sign is the side
+  PerUnit<std::int32_t> blocker{};            ///< the standing friend in the way, −1 for none
 
   PerUnit<float> hit_time{}, hit_x{}, hit_y{}, hit_dx{}, hit_dy{};  ///< the hit under way, and a sweep's line
   PerUnit<std::int32_t> hit_target{};                               ///< −1: none is under way
@@ -104,11 +106,11 @@ inline std::uint64_t state_hash(const BattleState& s) {
   for (const float number : {s.attack_x, s.attack_y, s.damage_dealt}) hash.add(number);
   for (int i = 0; i < s.n_units; ++i) {
     for (const auto* field :
-         {&s.x,        &s.y,        &s.health,    &s.shield,      &s.energy,     &s.order_x,    &s.order_y,
-          &s.cooldown, &s.aim,      &s.backswing, &s.shield_wait, &s.velocity_x, &s.velocity_y, &s.way_x,
-          &s.way_y,    &s.hit_time, &s.hit_x,     &s.hit_y,       &s.hit_dx,     &s.hit_dy})
+         {&s.x,        &s.y,      &s.health,    &s.shield,      &s.energy,     &s.order_x,    &s.order_y,
+          &s.cooldown, &s.aim,    &s.backswing, &s.shield_wait, &s.velocity_x, &s.velocity_y, &s.way_x,
+          &s.way_y,    &s.detour, &s.hit_time,  &s.hit_x,       &s.hit_y,      &s.hit_dx,     &s.hit_dy})
       hash.add((*field)[i]);
-    for (const auto* field : {&s.target, &s.aim_target, &s.hit_target, &s.called_by})
+    for (const auto* field : {&s.target, &s.aim_target, &s.hit_target, &s.called_by, &s.blocker})
       hash.add(static_cast<std::uint32_t>((*field)[i]));
     hash.add(std::uint32_t{s.alive[i]} | std::uint32_t{s.has_way[i]} << 1 | std::uint32_t{s.healing[i]} << 2 |
              static_cast<std::uint32_t>(s.order[i]) << 8 | static_cast<std::uint32_t>(s.type[i]) << 16);

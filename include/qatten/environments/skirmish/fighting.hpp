@@ -96,6 +96,9 @@ class Fighting {
     intents_.walk(i, x, y, stop_at, rules_[s_.type[i]].speed);
   }
 
+  /// Walks until the target is a little within range: exactly in range, rounding might leave it outside for ever.
+  void approach(int i, int t, float range) { walk(i, s_.x[t], s_.y[t], range + s_.radius[i] + s_.radius[t] - 0.05F); }
+
   /// Aiming goes on unless the target has died or got away; whoever aims stands.
   bool keeps_aiming(int i) {
     const LoopRules::Type& type = rules_[s_.type[i]];
@@ -112,7 +115,7 @@ class Fighting {
   /// Attacks the target, or walks until it is in range.
   void engage(int i, int t) {
     const LoopRules::Type& type = rules_[s_.type[i]];
-    if (!s_.within(i, t, type.range)) return walk(i, s_.x[t], s_.y[t], type.range + s_.radius[i] + s_.radius[t]);
+    if (!s_.within(i, t, type.range)) return approach(i, t, type.range);
     intents_.stand(i, true);
     if (s_.cooldown[i] > 0) return;
     s_.aim_target[i] = t;
@@ -135,7 +138,7 @@ class Fighting {
   /// Heals the target within reach, or follows it.
   void treat(int i, int t) {
     const LoopRules::Type& type = rules_[s_.type[i]];
-    if (!s_.within(i, t, type.range)) return walk(i, s_.x[t], s_.y[t], type.range + s_.radius[i] + s_.radius[t]);
+    if (!s_.within(i, t, type.range)) return approach(i, t, type.range);
     intents_.stand(i, true);
     const float least = s_.healing[i] ? 0 : rules_.rules.heal_start_energy;
     if (!needs_healing(s_, rules_, t) || s_.energy[i] <= 0 || s_.energy[i] < least) return stop_healing(i);

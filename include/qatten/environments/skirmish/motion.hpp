@@ -2,10 +2,12 @@
 // Walking, flying, and not standing on one another.
 //
 // Everyone moves at once; then overlaps are shared out: who walks gives way to who fights, the idle are pushed by their
-// own side. Walls hold last.
+// own side. Walls hold last. Who walked into a standing friend goes around it, on the side where its goal lies, and on
+// the same side from friend to friend: so melee units surround.
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "qatten/environments/skirmish/battle_state.hpp"
 #include "qatten/environments/skirmish/fighting.hpp"
@@ -44,10 +46,32 @@ class Motion {
       if (d2 > stop * stop) {
         const float d = std::sqrt(d2), part = std::min(intents_.speed[i], d - stop) / d;
         vx = part * dx, vy = part * dy;
+        go_around(i, vx, vy);
       }
     }
     if (type.flyer) accelerate(i, type, vx, vy);
     x_[i] += vx, y_[i] += vy;
+  }
+
+  /// Turns the velocity of a unit that walked into a friend along the friend's edge.
+  void go_around(int i, float& vx, float& vy) {
+    float& detour = s_.detour[i];
+    if (detour != 0) detour -= std::copysign(1.0F, detour);
+    const int j = std::exchange(s_.blocker[i], -1);
+    if (j < 0 || !s_.alive[j]) {
+      if (std::abs(detour) > detour_loops - bend_loops) {  // and a little further
+        const float side = std::copysign(0.9F, detour), ahead = 0.43588989F, ux = vx;
+        vx = ahead * vx - side * vy, vy = ahead * vy + side * ux;
+      }
+      return;
+    }
+    const float dx = s_.x[j] - s_.x[i], dy = s_.y[j] - s_.y[i], d = std::sqrt(dx * dx + dy * dy);
+    if (vx * dx + vy * dy <= 0) return;
+    const float cross = dx * vy - dy * vx;  // positive: the goal is to the left of the friend
+    const float side = std::copysign(1.0F, detour != 0 ? detour : cross != 0 ? cross : i % 2 == 0 ? 1.0F : -1.0F);
+    const float along = std::sqrt(vx * vx + vy * vy) * side / d;
+    vx = -dy * along, vy = dx * along;
+    detour = side * detour_loops;
   }
 
   /// The order's place, or where to turn on the way to it. Ways are looked for anew every few loops.
@@ -97,6 +121,8 @@ class Motion {
     const bool friends = s_.is_ally(i) == s_.is_ally(j);
     const float yield_i = yielding(i, friends), yield_j = yielding(j, friends), sum = yield_i + yield_j;
     const float part = sum > 0 ? yield_i / sum : 0.5F, overlap = reach - d;
+    if (friends && intents_.stop[i] >= 0 && intents_.stop[j] < 0) s_.blocker[i] = j;
+    if (friends && intents_.stop[j] >= 0 && intents_.stop[i] < 0) s_.blocker[j] = i;
     push_x_[i] -= part * overlap * nx, push_y_[i] -= part * overlap * ny;
     push_x_[j] += (1 - part) * overlap * nx, push_y_[j] += (1 - part) * overlap * ny;
   }
@@ -122,6 +148,8 @@ class Motion {
                                                         : terrain_.slide({s_.x[i], s_.y[i]}, to, s_.separation[i]);
     s_.x[i] = place.x, s_.y[i] = place.y;
   }
+
+  static constexpr float detour_loops = 24, bend_loops = 5;
 
   BattleState& s_;
   const LoopRules& rules_;

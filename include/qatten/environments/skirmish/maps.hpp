@@ -202,7 +202,7 @@ inline const Map& map_named(std::string_view name) {
   std::string names;
   for (const Map& map : maps) {
     if (map.name == name) return map;
-    names += " " + std::string(map.name);
+    names += ' ', names += map.name;
   }
   throw Error("map_named: there is no map '" + std::string(name) + "'; expected one of" + names);
 }

@@ -107,6 +107,7 @@ class Battle {
   void tick() {
     const auto all = [&](auto&& update) {
       for (int block = 0; block < s_.n_units; block += lanes)
+#pragma GCC unroll 1
         for (int k = 0; k < lanes; ++k) update(block + k);
     };
     all([&](int i) {

@@ -10,7 +10,8 @@
 
 namespace qatten::inline QATTEN_ABI::skirmish {
 
-/// Loops over units run in blocks of this many, which compilers turn into vector instructions.
+/// Loops over units run in blocks of this many, which compilers turn into vector instructions. (`unroll 1` keeps GCC
+/// from taking them apart before that.)
 inline constexpr int lanes = 16;
 inline constexpr int max_units = 6 * lanes;
 

@@ -6,7 +6,9 @@
 // the same side from friend to friend: so melee units surround.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "qatten/environments/skirmish/battle_state.hpp"
@@ -102,21 +104,26 @@ class Motion {
   void push_apart(int i) {
     const float x = x_[i], y = y_[i], r = s_.separation[i];
     for (int block = i / lanes * lanes; block < s_.n_units; block += lanes) {
-      int any = 0;
-      for (int k = 0; k < lanes; ++k) {
-        const int j = block + k;
-        const float dx = x_[j] - x, dy = y_[j] - y, reach = r + s_.separation[j];
-        any |= (dx * dx + dy * dy < reach * reach) & (j > i);
+      std::array<std::int32_t, lanes> near;
+      const float *const xs = &x_[block], *const ys = &y_[block], *const rs = &s_.separation[block];
+#pragma GCC unroll 1
+      for (std::size_t k = 0; k < lanes; ++k) {
+        const float dx = xs[k] - x, dy = ys[k] - y, reach = r + rs[k];
+        near[k] = dx * dx + dy * dy < reach * reach ? 1 : 0;
       }
+      if (block <= i) near[static_cast<std::size_t>(i - block)] = 0;
+      std::int32_t any = 0;
+      for (const std::int32_t is_near : near) any |= is_near;
       if (!any) continue;
-      for (int j = std::max(block, i + 1); j < std::min(block + lanes, s_.n_units); ++j) separate(i, j);
+      for (int j = std::max(block, i + 1); j < std::min(block + lanes, s_.n_units); ++j)
+        if (near[static_cast<std::size_t>(j - block)]) separate(i, j);
     }
   }
 
   void separate(int i, int j) {
     const float dx = x_[j] - x_[i], dy = y_[j] - y_[i], d2 = dx * dx + dy * dy;
     const float reach = s_.separation[i] + s_.separation[j];
-    if (d2 >= reach * reach || layer(i) != layer(j)) return;
+    if (layer(i) != layer(j)) return;
     const float d = std::sqrt(d2), nx = d > 0 ? dx / d : 1, ny = d > 0 ? dy / d : 0;
     const bool friends = s_.is_ally(i) == s_.is_ally(j);
     const float yield_i = yielding(i, friends), yield_j = yielding(j, friends), sum = yield_i + yield_j;

@@ -145,10 +145,11 @@ class Skirmish {
   skirmish::Vision vision() const { return {battle_, layout_, options_, last_actions_, step_}; }
 
   void check(std::span<const int> actions) const {
-    qatten::detail::require(!ended_, "Skirmish::step", "the episode has ended; call reset() first");
-    qatten::detail::require(std::cmp_equal(actions.size(), layout_.agents), "Skirmish::step",
-                            "got " + std::to_string(actions.size()) + " actions, expected one for each of " +
-                                std::to_string(layout_.agents) + " agents");
+    if (ended_) [[unlikely]]
+      throw Error("Skirmish::step: the episode has ended; call reset() first");
+    if (!std::cmp_equal(actions.size(), layout_.agents)) [[unlikely]]
+      throw Error("Skirmish::step: got " + std::to_string(actions.size()) + " actions, expected one for each of " +
+                  std::to_string(layout_.agents) + " agents");
     const skirmish::Vision vision = this->vision();
     for (int i = 0; i < layout_.agents; ++i) {
       const int action = actions[static_cast<std::size_t>(i)];

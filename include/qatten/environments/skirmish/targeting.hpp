@@ -34,15 +34,19 @@ inline int best_target(const BattleState& s, const LoopRules& rules, int i, floa
   PerUnit<std::uint32_t> keys;
   std::uint32_t best = none;
   for (int block = 0; block < s.n_allies; block += lanes) {
+#pragma GCC unroll 1
     for (int k = 0; k < lanes; ++k) {
       const int j = block + k;
       const float dx = s.x[j] - x, dy = s.y[j] - y, r = reach + s.radius[j];
       const float d2 = dx * dx + dy * dy;
       const std::uint32_t key = std::bit_cast<std::uint32_t>(d2) + s.rank[j];
-      const bool candidate = (d2 <= r * r) & (j < s.n_allies) & (s.in_air[j] < too_high);
-      keys[j] = candidate ? key : none;
-      best = std::min(best, keys[j]);
+      const std::uint32_t near = d2 <= r * r ? 0 : none;
+      const std::uint32_t foe = j < s.n_allies ? 0 : none;
+      const std::uint32_t low = s.in_air[j] < too_high ? 0 : none;
+      keys[j] = key | near | foe | low;
     }
+#pragma GCC unroll 1
+    for (int k = 0; k < lanes; ++k) best = std::min(best, keys[block + k]);
   }
   if (best == none) return -1;
   int j = 0;

@@ -83,6 +83,7 @@ class Vision {
     if (!s_.alive[i]) return;
     const float x = s_.x[i], y = s_.y[i];
     for (int block = 0; block < s_.n_units; block += lanes)
+#pragma GCC unroll 1
       for (int k = 0; k < lanes; ++k) {
         const int j = block + k;
         const float dx = s_.x[j] - x, dy = s_.y[j] - y;

@@ -136,7 +136,7 @@ class Placement {
     std::array<bool, max_units> placed{};
     for (int first = 0; first < team.size; ++first) {
       if (placed[static_cast<std::size_t>(first)]) continue;
-      std::array<int, max_units> block;
+      std::array<int, max_units> block{};
       int n = 0;
       float radius = 0;
       for (int i = first; i < team.size; ++i) {

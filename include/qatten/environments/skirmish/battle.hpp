@@ -44,7 +44,9 @@ class Battle {
   void clear() {
     s_ = BattleState{};
     for (auto* field : {&s_.x, &s_.y}) field->fill(BattleState::far);
-    for (auto* field : {&s_.target, &s_.aim_target, &s_.called_by, &s_.hit_target, &s_.blocker}) field->fill(-1);
+    for (auto* field :
+         {&s_.target, &s_.aim_target, &s_.called_by, &s_.hit_target, &s_.blocker, &s_.shot_at, &s_.shot_loop})
+      field->fill(-1);
   }
 
   /// A fresh unit; allies first. The caller keeps within max_units.

@@ -54,10 +54,11 @@ struct BattleState {
   PerUnit<float> hit_time{}, hit_x{}, hit_y{}, hit_dx{}, hit_dy{};  ///< the hit under way, and a sweep's line
   PerUnit<std::int32_t> hit_target{};                               ///< −1: none is under way
 
-  PerUnit<std::int32_t> target{};      ///< whom to attack or heal, −1 for none
-  PerUnit<std::int32_t> aim_target{};  ///< −1 when not aiming
-  PerUnit<std::int32_t> called_by{};   ///< the attacker that a call for help was about, −1 for none
-  PerUnit<std::uint32_t> rank{};       ///< as a target: 0, or the offset of those to be hit last
+  PerUnit<std::int32_t> shot_at{}, shot_loop{};  ///< the last shot: at whom, in which loop; −1 at first. To be seen
+  PerUnit<std::int32_t> target{};                ///< whom to attack or heal, −1 for none
+  PerUnit<std::int32_t> aim_target{};            ///< −1 when not aiming
+  PerUnit<std::int32_t> called_by{};             ///< the attacker that a call for help was about, −1 for none
+  PerUnit<std::uint32_t> rank{};                 ///< as a target: 0, or the offset of those to be hit last
   PerUnit<std::uint8_t> alive{}, has_way{}, healing{};
   PerUnit<Order> order{};
   PerUnit<Unit> type{};

@@ -179,6 +179,7 @@ class Fighting {
     const float noise = rules_.rules.weapon_noise ? noise_between(LoopRules::noise_low, LoopRules::noise_high) : 0;
     s_.cooldown[i] = s_.aim[i] - type.damage_point + type.period + noise;
     s_.backswing[i] = type.backswing;
+    s_.shot_at[i] = t, s_.shot_loop[i] = s_.loop;
     fire(i, t, type);
   }
 

@@ -40,7 +40,7 @@ th { text-align: left; color: var(--dim); font-weight: 500; padding: 1px 6px 3px
 td.n, th.n { text-align: right; } tr.dead td { opacity: .35; }
 .bar { width: 74px; height: 7px; background: #0b1119; border-radius: 4px; overflow: hidden; } .bar div { height: 100%; } .bar .shield { height: 2px; background: #a8dcff; }
 .scroll { max-height: 330px; overflow: auto; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px; } .maps figcaption { color: var(--dim); font-size: 12px; margin-bottom: 3px; } figure { margin: 0; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: 10px; } .maps figcaption { color: var(--dim); font-size: 12px; margin-bottom: 3px; } figure { margin: 0; }
 footer { color: var(--dim); padding: 0 20px 16px; font-size: 12px; } kbd { border: 1px solid var(--line); border-radius: 4px; padding: 0 4px; }
 </style>
 </head>
@@ -60,7 +60,8 @@ footer { color: var(--dim); padding: 0 20px 16px; font-size: 12px; } kbd { borde
       <button id="speed" title="steps a second">4/s</button>
     </div>
   </section>
-  <section><h2><span>agents</span><span class="dim" id="legend-agents"></span></h2><div class="scroll"><table id="agents"></table></div></section>
+  <section><h2><span>agents</span></h2><div class="scroll"><table id="agents"></table></div></section>
+  <div id="below"></div>
 </div>
 <div id="charts"></div>
 </main>
@@ -153,9 +154,10 @@ function drawField() {
     c.beginPath(); c.arc(X(b.x), Y(b.y), z * .16, 0, 7); c.fillStyle = c.strokeStyle; c.fill();
   }
   c.globalAlpha = 1;
-  for (let i = 0; i < N; ++i) {
+  for (const alive of [false, true]) for (let i = 0; i < N; ++i) {
     const u = U[i], r = Math.max(5, D.units[i][3] * z), x = X(u.x), y = Y(u.y);
-    if (!u.alive) {
+    if (u.alive !== alive) continue;
+    if (!alive) {
       c.strokeStyle = D.units[i][2] ? '#2b5878' : '#6d3a38'; c.lineWidth = 1.6; const d = r * .45;
       c.beginPath(); c.moveTo(x - d, y - d); c.lineTo(x + d, y + d); c.moveTo(x + d, y - d); c.lineTo(x - d, y + d); c.stroke();
       continue;
@@ -194,10 +196,10 @@ function drawAgents() {
 
 // ---- charts
 const charts = [];
-function section(title, legend) {
+function section(title, legend, parent = 'charts') {
   const s = document.createElement('section');
   s.innerHTML = `<h2><span>${title}</span><span class=legend>${legend.map(([n, c]) => `<span><i style="background:${c}"></i>${n}</span>`).join('')}</span></h2>`;
-  $('charts').appendChild(s); return s;
+  $(parent).appendChild(s); return s;
 }
 function seek(canvas, left, right) {
   const go = e => { const r = canvas.getBoundingClientRect(); time = Math.max(0, Math.min(last, (e.clientX - r.left - left) / (r.width - left - right) * last)); draw(); };
@@ -242,7 +244,7 @@ if (has('q_tot') || has('c')) {
 if (has('q')) lineChart('values of the chosen actions, Q_i', [...Array(nAllies).keys()].map(i => ({ name: i, color: agentColor(i), values: T.map(x => x.q[i]) })), { legend: nAllies <= 10 });
 if (has('head_weights')) lineChart('head weights', T[0].head_weights.map((_, h) => ({ name: `head ${h + 1}`, color: headColor(h), values: T.map(x => x.head_weights[h]) })));
 if (heads) {
-  const s = section('attention over time: agents from top to bottom', []), grid = document.createElement('div'); grid.className = 'maps'; s.appendChild(grid);
+  const s = section('attention over time, agents from top to bottom', [], 'below'), grid = document.createElement('div'); grid.className = 'maps'; s.appendChild(grid);
   const most = Math.max(...T.flatMap(x => x.attention.flat()));
   for (let h = 0; h < heads; ++h) {
     const fig = document.createElement('figure'); fig.innerHTML = `<figcaption><i style="display:inline-block;width:10px;height:3px;margin-right:5px;vertical-align:middle;background:${headColor(h)}"></i>head ${h + 1}</figcaption>`;

@@ -1,9 +1,9 @@
 #pragma once
 // A battle as text, for terminals.
 
+#include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdio>
 #include <string>
 
 #include "qatten/environments/skirmish/skirmish.hpp"
@@ -47,10 +47,15 @@ inline std::string draw(const Skirmish& game, bool colour) {
   };
 
   std::string text;
-  for (int y = high, line = 0; y >= low; --y, ++line) {
+  const int lines = std::max({high - low + 1, s.n_allies, s.n_units - s.n_allies});
+  for (int line = 0; line < lines; ++line) {
+    const int y = high - line;
     for (int x = 0; x < map_size; ++x) {
-      const int i = at[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)];
-      text += i >= 0 ? paint(symbol(i), s.is_ally(i)) : !terrain.walkable(x, y) ? " " : terrain.high(x, y) ? ":" : ".";
+      const int i = y >= low ? at[static_cast<std::size_t>(y)][static_cast<std::size_t>(x)] : -1;
+      text += i >= 0                               ? paint(symbol(i), s.is_ally(i))
+              : y < low || !terrain.walkable(x, y) ? " "
+              : terrain.high(x, y)                 ? ":"
+                                                   : ".";
       text += ' ';
     }
     const int ally = line, enemy = s.n_allies + line;

@@ -238,6 +238,7 @@ TEST_CASE("sight is less than 9, reach at most 6, or each unit's own") {
       s.x[3] = 10 + distance, s.y[3] = 16;
     });
     const Seen seen = look(game);
+    REQUIRE(game.available(0, 6) == (seen.available(6, 0) == 1));
     return std::array{seen.obs(5, 0) > 0, seen.available(6, 0) == 1};
   };
   const float e = 1e-4F;

@@ -403,6 +403,12 @@ TEST_CASE("bad input is named") {
   REQUIRE_THROWS_AS(Skirmish("10gen_terran", options), Error);
   REQUIRE_THROWS_AS(ruleset("sc3"), Error);
   REQUIRE_THROWS_AS(script_named("brave"), Error);
+  Map small = map_named("25m");
+  small.ground = box(8, 15, 12, 17);
+  REQUIRE_THROWS_WITH(Skirmish(small, Options{}), "Placement: the ground of the map 25m has no room for all its units");
+  options = {};
+  options.start = Start::reflected;
+  REQUIRE_THROWS_AS(Skirmish(small, options), Error);
   Skirmish game("3m");
   REQUIRE_THROWS_WITH(game.step(std::vector{1, 1}), "Skirmish::step: got 2 actions, expected one for each of 3 agents");
   REQUIRE_THROWS_WITH(game.step(std::vector{1, 0, 1}), "Skirmish::step: action 0 of agent 1 is not available");

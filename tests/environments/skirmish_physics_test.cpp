@@ -409,6 +409,11 @@ TEST_CASE("units that overlap come apart; ground, cliff walkers and flyers pass 
   field.run(40);
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < i; ++j) REQUIRE(field.s().distance2(i, j) > 0.74F * 0.74F);
+  // Equals share an overlap equally.
+  Field pair({{Unit::marine, 15.9F, 16}, {Unit::marine, 16.1F, 16}}, {{Unit::zealot, 30, 30}});
+  pair.run(40);
+  REQUIRE_THAT(double(pair.s().x[0]), WithinAbs(15.625, 1e-3));
+  REQUIRE_THAT(double(pair.s().x[1]), WithinAbs(16.375, 1e-3));
   Field layers({{Unit::marine, 16, 16}, {Unit::medivac, 16, 16}, {Unit::colossus, 16, 16}}, {{Unit::zealot, 30, 30}});
   layers.run(40);
   for (int i = 0; i < 3; ++i) REQUIRE(layers.s().x[i] == 16);

@@ -77,10 +77,10 @@ TEST_CASE("a recording holds every step as it was") {
     }
     for (const Recording::Shot& shot : r.frames[t].shots) {
       REQUIRE(r.units[std::size_t(shot.from)].ally != r.units[std::size_t(shot.to)].ally);
+      REQUIRE(s.shot_loop[shot.from] >= recorded.states[t - 1].loop);  // each in one frame alone
       ++shots;
     }
   }
-  // No shield or health was lost without a shot.
   REQUIRE(shots > 50);
   REQUIRE(r.frames[0].shots.empty());
 }

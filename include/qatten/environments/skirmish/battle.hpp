@@ -100,7 +100,7 @@ class Battle {
     s_.order_x[i] = to.x, s_.order_y[i] = to.y;
     s_.aim_target[i] = -1;
     s_.backswing[i] = 0;
-    s_.has_way[i] = 0;
+    s_.way[i] = Way::unknown;
     s_.blocker[i] = -1;
     s_.detour[i] = 0;
   }

@@ -29,6 +29,9 @@ enum class Order : std::uint8_t {
   attack_move,  ///< to where the enemy attacks, choosing targets on the way
 };
 
+/// How to walk where there are walls.
+enum class Way : std::uint8_t { unknown, straight, around };
+
 /// Plain numbers: a copy is the battle, and may be continued. The dead are far away, so that nothing is near them.
 struct BattleState {
   static constexpr float far = 1e6F;
@@ -59,7 +62,8 @@ struct BattleState {
   PerUnit<std::int32_t> aim_target{};            ///< −1 when not aiming
   PerUnit<std::int32_t> called_by{};             ///< the attacker that a call for help was about, −1 for none
   PerUnit<std::uint32_t> rank{};                 ///< as a target: 0, or the offset of those to be hit last
-  PerUnit<std::uint8_t> alive{}, has_way{}, healing{};
+  PerUnit<std::uint8_t> alive{}, healing{};
+  PerUnit<Way> way{};
   PerUnit<Order> order{};
   PerUnit<Unit> type{};
 
@@ -114,7 +118,7 @@ inline std::uint64_t state_hash(const BattleState& s) {
       hash.add((*field)[i]);
     for (const auto* field : {&s.target, &s.aim_target, &s.hit_target, &s.called_by, &s.blocker})
       hash.add(static_cast<std::uint32_t>((*field)[i]));
-    hash.add(std::uint32_t{s.alive[i]} | std::uint32_t{s.has_way[i]} << 1 | std::uint32_t{s.healing[i]} << 2 |
+    hash.add(std::uint32_t{s.alive[i]} | static_cast<std::uint32_t>(s.way[i]) << 4 | std::uint32_t{s.healing[i]} << 1 |
              static_cast<std::uint32_t>(s.order[i]) << 8 | static_cast<std::uint32_t>(s.type[i]) << 16);
   }
   return hash.value();

@@ -82,12 +82,13 @@ class Motion {
     if (!terrain_.has_ways() || !rules_.rules.pathing || type.flyer || type.cliff_walker) return to;
     const Point from{s_.x[i], s_.y[i]};
     const float dx = s_.way_x[i] - from.x, dy = s_.way_y[i] - from.y;
-    if (!s_.has_way[i] || (s_.loop + i) % 4 == 0 || dx * dx + dy * dy < 0.01F) {
-      const Point way = terrain_.waypoint(from, to, s_.separation[i]);
-      s_.way_x[i] = way.x, s_.way_y[i] = way.y, s_.has_way[i] = !(way.x == to.x && way.y == to.y);
-      return way;
+    const bool there = s_.way[i] == Way::around && dx * dx + dy * dy < 0.01F;
+    if (s_.way[i] == Way::unknown || there || (s_.loop + i) % 4 == 0) {
+      const Point next = terrain_.waypoint(from, to, s_.separation[i]);
+      s_.way_x[i] = next.x, s_.way_y[i] = next.y;
+      s_.way[i] = next.x == to.x && next.y == to.y ? Way::straight : Way::around;
     }
-    return {s_.way_x[i], s_.way_y[i]};
+    return s_.way[i] == Way::straight ? to : Point{s_.way_x[i], s_.way_y[i]};
   }
 
   /// Flyers change their velocity no faster than they can.

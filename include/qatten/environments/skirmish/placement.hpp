@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 #include <tuple>
 
+#include "qatten/core/error.hpp"
 #include "qatten/core/random.hpp"
 #include "qatten/environments/skirmish/battle_state.hpp"
 #include "qatten/environments/skirmish/maps.hpp"
@@ -34,7 +36,7 @@ struct Team {
   }
 };
 
-/// Makes both teams. Allocates nothing.
+/// Makes both teams. Allocates nothing. Throws if the ground has no room for them.
 class Placement {
  public:
   Placement(const Map& map, const Ruleset& rules, const Terrain& terrain, Random& random)
@@ -111,7 +113,9 @@ class Placement {
       const float r = std::max(i < allies.size ? type(allies[i].unit).radius : 0,
                                i < enemies.size ? type(enemies[i].unit).radius : 0);
       Point p;
+      int tries = 0;
       do {
+        if (++tries > 100'000) no_room();
         p = {static_cast<float>(random_.uniform(1, map_size / 2.0 - 2)),
              static_cast<float>(random_.uniform(1, map_size - 1))};
       } while (!terrain_.fits(p.x, p.y, r) || !terrain_.fits(map_size - p.x, p.y, r) || crowded(p, r, i));
@@ -168,8 +172,13 @@ class Placement {
           const Point p{point.x + direction * dx, point.y + dy};
           if (flyer || terrain_.fits(p.x, p.y, radius)) team[block[static_cast<std::size_t>(k++)]].point = p;
         }
-      if (k == n || side > 2 * map_size) return;
+      if (k == n) return;
+      if (side > 2 * map_size) no_room();
     }
+  }
+
+  [[noreturn]] void no_room() const {
+    throw Error("Placement: the ground of the map " + std::string(map_.name) + " has no room for all its units");
   }
 
   void jitter(Team& team, double size) {

@@ -77,7 +77,8 @@ inline void choose_target(BattleState& s, const LoopRules& rules, int i) {
 inline void call_for_help(BattleState& s, const LoopRules& rules, int attacker, int victim) {
   if (!rules.rules.call_for_help || s.is_ally(victim)) return;
   for (int i = s.n_allies; i < s.n_units; ++i) {
-    if (s.target[i] >= 0 || s.called_by[i] >= 0 || !s.alive[i]) continue;
+    const bool has_target = s.target[i] >= 0 && s.alive[s.target[i]];
+    if (has_target || s.called_by[i] >= 0 || !s.alive[i]) continue;
     const LoopRules::Type& type = rules[s.type[i]];
     if (!type.dangerous || (s.in_air[attacker] && !type.hits_air)) continue;
     if (s.distance2(i, victim) <= help_radius * help_radius) s.called_by[i] = attacker;

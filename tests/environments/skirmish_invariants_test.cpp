@@ -11,6 +11,7 @@
 #include "environments/play.hpp"
 #include "qatten/environments/skirmish/policies.hpp"
 #include "qatten/environments/skirmish/skirmish.hpp"
+#include "qatten/training/rollout.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -201,6 +202,19 @@ TEST_CASE("nothing allocates after construction") {
     }
     REQUIRE(allocations == before);
   }
+}
+
+TEST_CASE("a rollout makes episodes of it") {
+  Skirmish game("2s3z");
+  Rollout<Skirmish> rollout(game);
+  ScriptedTeam team(Script::nearest);
+  Random none(0);
+  const Episode<float> episode =
+      rollout.play(Random(1), [&](const Decision& decision) { team.act(game, none, decision.actions); });
+  episode.check();
+  REQUIRE(episode.terminated);
+  REQUIRE(episode.units.topRows(7) == episode.state.topRows(7));
+  REQUIRE(episode.rewards.sum() > 1);
 }
 
 TEST_CASE("scripted teams choose available actions, and do what their names say") {

@@ -61,9 +61,10 @@ class Motion {
     if (detour != 0) detour -= std::copysign(1.0F, detour);
     const int j = std::exchange(s_.blocker[i], -1);
     if (j < 0 || !s_.alive[j]) {
-      if (std::abs(detour) > detour_loops - bend_loops) {  // and a little further
-        const float side = std::copysign(0.9F, detour), ahead = 0.43588989F, ux = vx;
-        vx = ahead * vx - side * vy, vy = ahead * vy + side * ux;
+      if (std::abs(detour) > detour_loops - bend_loops) {   // and a little further
+        constexpr float sine = 0.9F, cosine = 0.43588989F;  // of 64°
+        const float turn = std::copysign(sine, detour), ux = vx;
+        vx = cosine * vx - turn * vy, vy = cosine * vy + turn * ux;
       }
       return;
     }

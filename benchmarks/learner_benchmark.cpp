@@ -33,7 +33,7 @@ EpisodeBatch<float> random_batch(const Map& map) {
   std::vector<const Episode<float>*> pointers;
   for (const auto& e : all) pointers.push_back(&e);
   EpisodeBatch<float> batch;
-  batch.assign<float>(pointers);
+  batch.assign(pointers);
   return batch;
 }
 

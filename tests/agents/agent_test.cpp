@@ -220,13 +220,13 @@ TEST_CASE("networks of their own with equal parameters are the shared network; t
     separate.h0 = f.h0;
     separate.last_actions = f.last_actions;
     REQUIRE(separate.layout.size() == f.layout.size() * own.n_agents);
-    for (const Block& b : f.layout.blocks())
+    for (const NamedBlock& b : f.layout.blocks())
       for (Index i = 0; i < own.n_agents; ++i)
         block(separate.p, separate.layout.find("agent.agents." + std::to_string(i) + b.name.substr(5))) = block(f.p, b);
     CHECK(distance(separate.forward(), f.q) <= tiny);
     const Matrix<double> dq = random_matrix<double>(own.n_actions, f.columns(), f.random);
     const Vector<double> shared = f.gradient(dq), parts = separate.gradient(dq);
-    for (const Block& b : f.layout.blocks()) {
+    for (const NamedBlock& b : f.layout.blocks()) {
       Matrix<double> sum = Matrix<double>::Zero(b.rows, b.cols);
       for (Index i = 0; i < own.n_agents; ++i)
         sum += block(parts, separate.layout.find("agent.agents." + std::to_string(i) + b.name.substr(5)));

@@ -55,7 +55,7 @@ TEST_CASE("every element of the vector belongs to exactly one block") {
   layout.add_stacked({{"a", 2}, {"b", 1}}, 4);
   layout.add("y", 7);
   Vector<double> touched = Vector<double>::Zero(layout.size());
-  for (const Block& b : layout.blocks()) block(touched, b).array() += 1;
+  for (const NamedBlock& b : layout.blocks()) block(touched, b).array() += 1;
   CHECK((touched.array() == 1).all());
 }
 

@@ -54,7 +54,7 @@ class Golden {
 
   /// The parameters of the layout under prefix + name; `blocks` are marked as used.
   Vector<double> parameters(const ParameterLayout& layout, const std::string& prefix = "") {
-    for (const Block& b : layout.blocks()) used_.insert(prefix + b.name);
+    for (const NamedBlock& b : layout.blocks()) used_.insert(prefix + b.name);
     return read_parameters<double>(file_, layout, prefix, Others::ignore);
   }
 
@@ -100,7 +100,7 @@ bool is_key_bias(const std::string& name) {
 /// Every block's gradient, by name. What the file has beyond the layout may only be parameters that nothing reads:
 /// PyMARL2 builds its head net even when the heads are not weighted.
 void compare_gradients(Golden& golden, const ParameterLayout& layout, const Vector<double>& gradients) {
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     const Matrix<double> got = block(gradients, b), want = golden.tensor("grad." + b.name).weight<double>();
     if (is_key_bias(b.name)) {  // softmax does not see it: rounding in PyTorch, an exact zero here
       INFO(b.name);
@@ -114,7 +114,7 @@ void compare_gradients(Golden& golden, const ParameterLayout& layout, const Vect
 
 std::set<std::string> names_of(const ParameterLayout& layout) {
   std::set<std::string> names;
-  for (const Block& b : layout.blocks()) names.insert(b.name);
+  for (const NamedBlock& b : layout.blocks()) names.insert(b.name);
   return names;
 }
 
@@ -364,7 +364,7 @@ void check_q_learner(Golden& golden) {
   std::vector<const Episode<double>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<double> batch;
-  batch.assign<double>(pointers);
+  batch.assign(pointers);
 
   with_mixer(golden, layout, [&]<class M>(const M& mixer) {
     with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {
@@ -397,7 +397,7 @@ void check_q_learner(Golden& golden) {
                 all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
         compare(step + ".targets", learner.targets(), want);
       }
-      for (const Block& b : layout.blocks())
+      for (const NamedBlock& b : layout.blocks())
         compare("after." + b.name, block(learner.state().parameters, b),
                 golden.tensor("after." + b.name).weight<double>());
       check_idle_parameters(golden, layout);

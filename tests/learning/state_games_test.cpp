@@ -100,10 +100,11 @@ double share_on_lit(const Learner& learner, const Batch& batch) {
   return lit / all;
 }
 
-/// The authors' regulariser in their default strength, 0.01, holds the attention back: their setting for MMM2 does not.
-QattenOptions authors_mmm2() {
+/// The authors' regulariser in its default strength holds the attention back; here without it, as they train
+/// 3s5z_vs_3s6z.
+QattenOptions authors_unregularised() {
   QattenOptions options = QattenOptions::authors();
-  options.attend_reg_coef = 0.001;
+  options.attend_reg_coef = 0;
   return options;
 }
 
@@ -132,7 +133,7 @@ TEST_CASE("spotlight with four agents: Qatten looks at the agent in the light") 
     CHECK(share >= 0.9);
   };
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    check(seed, make_qatten<authors_mmm2>, 2000, 0.005);
+    check(seed, make_qatten<authors_unregularised>, 2000, 0.005);
     check(seed, make_qatten<QattenOptions::pymarl2>, 5000, 1e-3);  // PyMARL2's own rate
   }
 }

@@ -41,7 +41,7 @@ void check_mixer(const MixerCase& c, Index rows) {
   }
 
   // Nothing is wrong by being zero everywhere, and the key bias is zero exactly, unless the regulariser reads it.
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     INFO(b.name);
     const bool key_bias = b.name.find("key_") != std::string::npos && b.name.ends_with(".bias");
     if (key_bias && mixer->regulariser() == 0) {

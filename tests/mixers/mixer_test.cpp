@@ -292,7 +292,7 @@ TEST_CASE("mixers by name have the names and defaults they are known for") {
     ParameterLayout layout;
     const AnyMixer<float> mixer = make_mixer<float>(name, layout, 4, 7, 3);
     std::visit([](const auto& m) { CHECK(m.n_agents() == 4); }, mixer);
-    for (const Block& b : layout.blocks()) CHECK(b.name.starts_with("mixer."));
+    for (const NamedBlock& b : layout.blocks()) CHECK(b.name.starts_with("mixer."));
   }
   ParameterLayout layout;
   CHECK(std::get<Qatten<float>>(make_mixer<float>("qatten", layout, 4, 7, 3)).options().attend_reg_coef == 0.01);

@@ -13,14 +13,14 @@ constexpr Index n_agents = 3, state_dim = 5, unit_dim = 2, rows = 6;
 std::vector<double> net(const ParameterLayout& layout, const Vector<double>& p, const std::string& name,
                         std::vector<double> x) {
   std::vector<std::string> layers = {name};
-  for (const Block& b : layout.blocks())
+  for (const NamedBlock& b : layout.blocks())
     if (b.name == name + ".0.weight") layers = {name + ".0", name + ".2"};
   for (const std::string& layer : layers) {
     const auto w = block(p, layout.find(layer + ".weight"));
     std::vector<double> y;
     for (Index i = 0; i < w.rows(); ++i) {
       double sum = 0;
-      for (const Block& b : layout.blocks())
+      for (const NamedBlock& b : layout.blocks())
         if (b.name == layer + ".bias") sum = block(p, b)(i, 0);
       for (Index k = 0; k < w.cols(); ++k) sum += w(i, k) * x[static_cast<std::size_t>(k)];
       y.push_back(layer != layers.back() ? std::max(sum, 0.) : sum);

@@ -135,7 +135,7 @@ TEST_CASE("a hypernetwork initialises every layer within 1/sqrt of its own input
   Vector<double> p = Vector<double>::Zero(layout.size());
   Random random(4);
   hyper.initialise(p, random);
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     INFO(b.name);
     const double bound = b.name.starts_with("a.2") ? 1. / 4 : 1 / std::sqrt(3.);
     CHECK(block(p, b).cwiseAbs().maxCoeff() <= bound);

@@ -68,8 +68,7 @@ class FeedForwardNetwork {
     fc3_.backward(p, x_2, dq, gradients, dx_2);
     activate_backward(Activation::relu, x_2, dx_2);
     fc2_.backward(p, x_1, dx_2, gradients, dx_1);
-    activate_backward(Activation::relu, x_1, dx_1);
-    fc1_.backward(p, in, dx_1, gradients, dobs);
+    fc1_.backward(p, in, x_1, dx_1, gradients, dobs);
   }
 
  private:
@@ -84,7 +83,6 @@ class FeedForwardNetwork {
     detail::check_prepared("FeedForwardNetwork", memory.x_1, columns);
     View<Scalar> x_1 = memory.x_1.leftCols(columns), x_2 = memory.x_2.leftCols(columns);
     fc1_.forward(p, in, x_1);
-    activate(Activation::relu, x_1);
     fc2_.forward(p, x_1, x_2);
     activate(Activation::relu, x_2);
     fc3_.forward(p, x_2, q);

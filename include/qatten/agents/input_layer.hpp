@@ -1,9 +1,9 @@
 #pragma once
 // An agent's first layer, on its observation o, the action a it took before and its own index i:
 //
-//   y = W [o; onehot(a); onehot(i)] + b = W_o o + W_{:,a} + W_{:,i} + b
+//   y = relu(W [o; onehot(a); onehot(i)] + b) = relu(W_o o + W_{:,a} + W_{:,i} + b)
 //
-// The one-hot parts are columns of W looked up, not products. Backward, with δ = ∂L/∂y:
+// The one-hot parts are columns of W looked up, not products. Backward, with δ = ∂L/∂y ∘ [y > 0]:
 //
 //   ∂W_o += δ oᵀ,   ∂W_{:,a} += δ,   ∂W_{:,i} += δ,   ∂b += δ 1,   ∂o = W_oᵀ δ
 
@@ -11,6 +11,7 @@
 
 #include "qatten/agents/agent.hpp"
 #include "qatten/core/math.hpp"
+#include "qatten/core/product.hpp"
 #include "qatten/nn/initialise.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -42,25 +43,32 @@ class InputLayer {
     detail::check_shape("InputLayer", "y", y, outputs(), in.obs.cols());
     if (options_.obs_last_action) detail::check_shape("InputLayer", "last_actions", in.last_actions, 1, in.obs.cols());
     const auto w = block(p, weight_), b = block(p, bias_);
-    y.noalias() = w.leftCols(options_.obs_shape) * in.obs;
     for (Index j = 0; j < y.cols(); ++j) {
-      y.col(j) += b.col(0);
-      if (options_.obs_agent_id) y.col(j) += w.col(id_column() + agent(j));
-      if (const Index a = last_action(in, j); a >= 0) y.col(j) += w.col(options_.obs_shape + a);
+      const Scalar* id = options_.obs_agent_id ? w.col(id_column() + agent(j)).data() : nullptr;
+      const Index a = last_action(in, j);
+      const Scalar* last = a >= 0 ? w.col(options_.obs_shape + a).data() : nullptr;
+      lanes<Scalar>(y.rows(), [&](auto at) {
+        auto sum = at(b.data());
+        if (id != nullptr) sum = sum + at(id);
+        if (last != nullptr) sum = sum + at(last);
+        at.store(y.col(j).data(), sum);
+      });
     }
+    product<Scalar>(y, w.leftCols(options_.obs_shape), in.obs, {.add = true, .relu = true});
   }
 
-  /// Adds to `gradients`, overwrites `dobs`; an empty one is not computed.
-  void backward(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, ConstView<Scalar> dy, Vector<Scalar>& gradients,
-                View<Scalar> dobs) const {
+  /// From y of `forward`. Adds to `gradients`, uses up `dy`, overwrites `dobs`; an empty one is not computed.
+  void backward(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, ConstView<Scalar> y, View<Scalar> dy,
+                Vector<Scalar>& gradients, View<Scalar> dobs) const {
     View<Scalar> dw = block(gradients, weight_);
-    dw.leftCols(options_.obs_shape).noalias() += dy * in.obs.transpose();
+    rectify_backward<Scalar>(y, dy, block(gradients, bias_));
     for (Index j = 0; j < dy.cols(); ++j) {
       if (options_.obs_agent_id) dw.col(id_column() + agent(j)) += dy.col(j);
       if (const Index a = last_action(in, j); a >= 0) dw.col(options_.obs_shape + a) += dy.col(j);
     }
-    add_columns<Scalar>(block(gradients, bias_), dy);
-    if (dobs.size() > 0) dobs.noalias() = block(p, weight_).leftCols(options_.obs_shape).transpose() * dy;
+    product<Scalar>(dw.leftCols(options_.obs_shape), dy, transposed(in.obs), {.add = true});
+    if (dobs.size() > 0)
+      product<Scalar>(dobs, transposed(ConstView<Scalar>(block(p, weight_).leftCols(options_.obs_shape))), dy);
   }
 
  private:

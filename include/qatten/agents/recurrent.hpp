@@ -8,7 +8,6 @@
 
 #include "qatten/agents/input_layer.hpp"
 #include "qatten/agents/team.hpp"
-#include "qatten/nn/activation.hpp"
 #include "qatten/nn/gru.hpp"
 #include "qatten/nn/layer_norm.hpp"
 #include "qatten/nn/linear.hpp"
@@ -66,7 +65,6 @@ class RecurrentNetwork {
     detail::check_prepared("RecurrentNetwork", cache.x, columns);
     View<Scalar> x = cache.x.leftCols(columns), h = cache.h.leftCols(columns);
     fc1_.forward(p, in, x);
-    activate(Activation::relu, x);
     gru_.forward(p, ragged, group_, x, h0, h, cache.gru, scratch.gru);
     if (layer_norm_) layer_norm_->forward(p, h, cache.normalised.leftCols(columns), cache.layer_norm);
     fc2_.forward(p, last_input(cache, columns), q);
@@ -78,7 +76,6 @@ class RecurrentNetwork {
     detail::check_prepared("RecurrentNetwork", scratch.x, columns);
     View<Scalar> x = scratch.x.leftCols(columns), h = scratch.h.leftCols(columns);
     fc1_.forward(p, in, x);
-    activate(Activation::relu, x);
     gru_.evaluate(p, ragged, group_, x, h0, h, scratch.gru);
     if (layer_norm_) layer_norm_->evaluate(p, h, scratch.normalised.leftCols(columns));
     fc2_.forward(p, last_input(scratch, columns), q);
@@ -93,8 +90,7 @@ class RecurrentNetwork {
     fc2_.backward(p, last_input(cache, columns), dq, gradients, dh);
     if (layer_norm_) layer_norm_->backward(p, cache.layer_norm, dh, gradients, dh);
     gru_.backward(p, cache.gru, ragged, group_, x, h0, cache.h.leftCols(columns), dh, gradients, dx, dh0, scratch.gru);
-    activate_backward<Scalar>(Activation::relu, x, dx);
-    fc1_.backward(p, in, dx, gradients, dobs);
+    fc1_.backward(p, in, x, dx, gradients, dobs);
   }
 
   void step(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, View<Scalar> hidden, View<Scalar> q,
@@ -103,7 +99,6 @@ class RecurrentNetwork {
     detail::check_prepared("RecurrentNetwork", scratch.x, columns);
     View<Scalar> x = scratch.x.leftCols(columns);
     fc1_.forward(p, in, x);
-    activate(Activation::relu, x);
     gru_.cell().evaluate(p, x, hidden, hidden, scratch.gru.cell);
     if (layer_norm_) {
       layer_norm_->evaluate(p, hidden, scratch.normalised.leftCols(columns));

@@ -141,7 +141,7 @@ GradientReport check_gradient(const char* function, const ParameterLayout& layou
   const auto slope_along_v = [&] { return slope(std::as_const(v)); };
   GradientReport report;
   double largest = 0;
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     const ConstView<double> within = block(gradient, b);
     BlockCheck worst{b.name, -1};
     for (Index col = 0; col < b.cols; ++col)

@@ -11,9 +11,8 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-/// A named (rows, cols) block of a network's flat vector, column-major: element (i, j) lies at offset + i + j * stride.
+/// A (rows, cols) block of a network's flat vector, column-major: element (i, j) lies at offset + i + j * stride.
 struct Block {
-  std::string name;
   Index rows = 0;
   Index cols = 0;
   Index offset = 0;
@@ -21,6 +20,11 @@ struct Block {
   int rank = 2;  ///< 1 for a bias, which other libraries store as a vector
 
   Index size() const { return rows * cols; }
+};
+
+/// A block and what it is called. Modules keep blocks alone: a name is memory, which nobody wants to copy while acting.
+struct NamedBlock : Block {
+  std::string name;
 };
 
 /// The blocks of one network in the order in which its modules asked for them, gapless. Weights, gradients, target
@@ -34,21 +38,21 @@ class ParameterLayout {
   };
 
   /// A matrix. Throws when the name is taken.
-  Block add(std::string name, Index rows, Index cols) { return push({std::move(name), rows, cols, size_, rows, 2}); }
+  Block add(std::string name, Index rows, Index cols) { return push({rows, cols, size_, rows, 2}, std::move(name)); }
 
   /// A vector.
-  Block add(std::string name, Index rows) { return push({std::move(name), rows, 1, size_, rows, 1}); }
+  Block add(std::string name, Index rows) { return push({rows, 1, size_, rows, 1}, std::move(name)); }
 
   /// One (sum of rows, cols) matrix whose row bands are named blocks: layers that read the same input become one
   /// product. `cols` 0 stacks vectors. Returns the whole; the bands are what `blocks()` lists.
   Block add_stacked(const std::vector<Band>& bands, Index cols) {
     const int rank = cols == 0 ? 1 : 2;
-    Block whole{"", 0, std::max<Index>(cols, 1), size_, 0, rank};
+    Block whole{0, std::max<Index>(cols, 1), size_, 0, rank};
     for (const Band& band : bands) whole.rows += band.rows;
     whole.stride = whole.rows;
     Index row = 0;
     for (const Band& band : bands) {
-      insert({band.name, band.rows, whole.cols, whole.offset + row, whole.stride, rank});
+      insert({band.rows, whole.cols, whole.offset + row, whole.stride, rank}, band.name);
       row += band.rows;
     }
     size_ += whole.size();
@@ -56,29 +60,29 @@ class ParameterLayout {
   }
 
   Index size() const { return size_; }
-  const std::vector<Block>& blocks() const { return blocks_; }
+  const std::vector<NamedBlock>& blocks() const { return blocks_; }
 
   /// The block of that name. Throws when there is none.
-  const Block& find(const std::string& name) const {
-    for (const Block& b : blocks_)
+  const NamedBlock& find(const std::string& name) const {
+    for (const NamedBlock& b : blocks_)
       if (b.name == name) return b;
     throw Error("ParameterLayout::find: no parameter is named '" + name + "'");
   }
 
  private:
-  void insert(Block b) {
-    for (const Block& other : blocks_)
-      detail::require(other.name != b.name, "ParameterLayout::add", "the name '" + b.name + "' is taken");
-    blocks_.push_back(std::move(b));
+  void insert(const Block& b, std::string name) {
+    for (const NamedBlock& other : blocks_)
+      detail::require(other.name != name, "ParameterLayout::add", "the name '" + name + "' is taken");
+    blocks_.push_back({b, std::move(name)});
   }
 
-  Block push(Block b) {
-    insert(b);
+  Block push(const Block& b, std::string name) {
+    insert(b, std::move(name));
     size_ += b.size();
     return b;
   }
 
-  std::vector<Block> blocks_;
+  std::vector<NamedBlock> blocks_;
   Index size_ = 0;
 };
 

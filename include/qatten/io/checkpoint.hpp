@@ -24,7 +24,7 @@ namespace detail {
 /// One line per block: all that decides which number of a flat vector means what.
 inline std::string describe(const ParameterLayout& layout) {
   std::ostringstream text;
-  for (const Block& b : layout.blocks())
+  for (const NamedBlock& b : layout.blocks())
     text << b.name << ' ' << b.rows << 'x' << b.cols << " of rank " << b.rank << " at " << b.offset << ", stride "
          << b.stride << '\n';
   return text.str();

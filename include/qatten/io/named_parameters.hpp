@@ -29,7 +29,7 @@ template <StorableFloat Scalar>
 void add_parameters(SafeTensors& file, const ParameterLayout& layout, const Vector<Scalar>& parameters,
                     const std::string& prefix = "") {
   detail::check_size("add_parameters", parameters.size(), layout);
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     const Matrix<Scalar> row_major = block(parameters, b).transpose();
     file.add(prefix + b.name, detail::shape_of(b),
              std::span<const Scalar>(row_major.data(), static_cast<std::size_t>(row_major.size())));
@@ -47,7 +47,7 @@ Vector<Scalar> read_parameters(const SafeTensors& file, const ParameterLayout& l
                                Others others) {
   constexpr std::string_view function = "read_parameters";
   Vector<Scalar> parameters(layout.size());
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     const StoredTensor& tensor = file.tensor(prefix + b.name);
     detail::require(tensor.shape == detail::shape_of(b), function,
                     tensor.name + " has the shape " + detail::to_string(tensor.shape) + ", expected " +
@@ -56,7 +56,7 @@ Vector<Scalar> read_parameters(const SafeTensors& file, const ParameterLayout& l
   }
   if (others == Others::ignore) return parameters;
   std::set<std::string> known;
-  for (const Block& b : layout.blocks()) known.insert(prefix + b.name);
+  for (const NamedBlock& b : layout.blocks()) known.insert(prefix + b.name);
   std::string unknown;
   for (const auto& [name, tensor] : file.tensors())
     if (name.starts_with(prefix) && !known.contains(name)) unknown += " " + detail::quote(name);

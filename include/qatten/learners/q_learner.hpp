@@ -8,10 +8,13 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "qatten/agents/agent.hpp"
+#include "qatten/core/threads.hpp"
 #include "qatten/learners/returns.hpp"
 #include "qatten/mixers/mixer.hpp"
 #include "qatten/optim/clip.hpp"
@@ -98,29 +101,16 @@ class QLearner {
   /// Replaces the optimiser's constants (a learning-rate schedule); its moments stay.
   void set_optimizer(Optimizer_ optimizer) { optimizer_ = std::move(optimizer); }
 
-  /// Makes room for a batch; `update` does it by itself. Allocates only when it outgrows the former ones.
-  void prepare(const EpisodeBatch<Scalar>& batch) {
-    const Index moves = batch.transitions.total(), steps = batch.ragged.total(), n = batch.n_agents;
-    if (steps > prepared_steps_ || batch.ragged.sequences() > prepared_sequences_) {
-      prepared_steps_ = std::max(steps, prepared_steps_);
-      prepared_sequences_ = std::max(batch.ragged.sequences(), prepared_sequences_);
-      agent_.prepare(agent_cache_, agent_scratch_, n * prepared_steps_, n * prepared_sequences_);
-      mixer_.prepare(mixer_cache_, mixer_scratch_, prepared_steps_);
-      for (auto* m : {&q_, &target_q_}) m->resize(agent_.options().n_actions, n * prepared_steps_);
-      agent_qs_.resize(n, prepared_steps_);
-      for (auto* m : {&q_tot_, &targets_, &dq_tot_}) m->resize(mixer_.outputs(), prepared_steps_);
-    }
-    moves_ = moves;
-  }
+  /// Lets `update` work on the tiles of a batch in parallel; results do not change, bit for bit. The learner keeps a
+  /// pointer; null: by itself.
+  void set_threads(const Threads* threads) { threads_ = threads; }
 
   /// One step of gradient descent. `episodes` is how many have been played so far: it drives `every_episodes`. Throws,
-  /// and leaves the parameters as they were, when loss or gradient is not finite.
-  QLearnerStats update(const EpisodeBatch<Scalar>& batch, std::int64_t episodes = 0) {
+  /// and leaves the parameters as they were, when loss or gradient is not finite. Allocates only when a batch outgrows
+  /// the former ones.
+  QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes = 0) {
     using std::isfinite;
-    prepare(batch);
-    compute_targets(state_.parameters, state_.target, batch);
-    const Scalar loss = compute_loss(state_.parameters, batch);
-    compute_gradient(state_.parameters, batch);
+    const Scalar loss = differentiate(state_.parameters, state_.target, tiles);
     const Scalar norm = clip_global_norm(gradients_, options_.grad_norm_clip);
     if (!isfinite(loss) || !isfinite(norm))
       throw Error("QLearner::update: the " + std::string(isfinite(loss) ? "gradient" : "loss") +
@@ -130,58 +120,158 @@ class QLearner {
     update_target(episodes);
     return stats(loss, norm);
   }
+  QLearnerStats update(const EpisodeBatch<Scalar>& batch, std::int64_t episodes = 0) {
+    return update(std::span(&batch, 1), episodes);
+  }
 
   /// The loss of given parameters, with targets from `parameters` and `target`: for gradient checks.
   Scalar loss(const Vector<Scalar>& parameters, const Vector<Scalar>& target, const EpisodeBatch<Scalar>& batch) {
-    prepare(batch);
-    compute_targets(parameters, target, batch);
-    return compute_loss(parameters, batch);
+    prepare(std::span(&batch, 1));
+    compute_targets(parameters, target, batch, tiles_.front(), scratch_.front());
+    return compute_loss(parameters, batch, tiles_.front(), scratch_.front());
   }
 
   /// Its gradient, by hand.
   const Vector<Scalar>& gradient(const Vector<Scalar>& parameters, const Vector<Scalar>& target,
-                                 const EpisodeBatch<Scalar>& batch) {
-    loss(parameters, target, batch);
-    compute_gradient(parameters, batch);
+                                 std::span<const EpisodeBatch<Scalar>> tiles) {
+    differentiate(parameters, target, tiles);
     return gradients_;
   }
-
-  /// Of the last batch, over its transitions: y and Q_tot (outputs, K), and the gradient, clipped if by `update`.
-  ConstView<Scalar> targets() const { return targets_.leftCols(moves_); }
-  ConstView<Scalar> q_tot() const { return q_tot_.leftCols(moves_); }
-  const Vector<Scalar>& gradients() const { return gradients_; }
-  /// What the mixer left of the last batch: attention and the like, over K = q_tot().cols() rows.
-  const typename Mixer_::Cache& mixer_cache() const { return mixer_cache_; }
-
- private:
-  AgentInputs<Scalar> agent_inputs(const EpisodeBatch<Scalar>& batch) const { return {batch.obs, batch.last_actions}; }
-
-  /// What the mixer reads where transitions start, with agent_qs_ as the agents' values.
-  MixerInputs<Scalar> mixer_inputs(const EpisodeBatch<Scalar>& batch) const {
-    return {agent_qs_.leftCols(moves_), batch.transition_state, batch.transition_units, batch.transition_alive};
+  const Vector<Scalar>& gradient(const Vector<Scalar>& parameters, const Vector<Scalar>& target,
+                                 const EpisodeBatch<Scalar>& batch) {
+    return gradient(parameters, target, std::span(&batch, 1));
   }
 
-  /// Leaves the online values in q_ and the agents' cache as well.
+  /// Of a tile of the last batch, over its transitions: y and Q_tot (outputs, K).
+  ConstView<Scalar> targets(std::size_t tile = 0) const { return tiles_[tile].targets.leftCols(tiles_[tile].moves); }
+  ConstView<Scalar> q_tot(std::size_t tile = 0) const { return tiles_[tile].q_tot.leftCols(tiles_[tile].moves); }
+  /// The gradient of the last batch, clipped if by `update`.
+  const Vector<Scalar>& gradients() const { return gradients_; }
+  /// What the mixer left of a tile: attention and the like, over K = q_tot(tile).cols() rows.
+  const typename Mixer_::Cache& mixer_cache(std::size_t tile = 0) const { return tiles_[tile].mixer; }
+
+ private:
+  /// What one tile keeps from its forward to its backward pass, and its part of the gradient.
+  struct Tile {
+    typename Agent_::Cache agent;
+    typename Mixer_::Cache mixer;
+    Matrix<Scalar> q, target_q;             ///< (n_actions, n_agents · observations)
+    Matrix<Scalar> agent_qs;                ///< (n_agents, transitions)
+    Matrix<Scalar> q_tot, targets, dq_tot;  ///< (outputs, transitions)
+    Vector<Scalar> gradients;
+    Scalar loss{0};
+    Index moves = 0, prepared_steps = 0, prepared_sequences = 0;
+  };
+  /// What one thread works with.
+  struct Scratch {
+    typename Agent_::Scratch agent;
+    typename Mixer_::Scratch mixer;
+    Index prepared_steps = 0, prepared_sequences = 0;
+  };
+
+  /// Makes room. A tile's memory is that of the largest batch it ever held.
+  void prepare(std::span<const EpisodeBatch<Scalar>> tiles) {
+    detail::require(!tiles.empty(), "QLearner", "the batch has no tiles");
+    if (tiles_.size() < tiles.size()) tiles_.resize(tiles.size());
+    scratch_.resize(static_cast<std::size_t>(threads_ == nullptr ? 1 : threads_->count()));
+    used_ = tiles.size();
+    total_moves_ = regularised_ = 0;
+    for (std::size_t k = 0; k < tiles.size(); ++k) {
+      const EpisodeBatch<Scalar>& batch = tiles[k];
+      Tile& tile = tiles_[k];
+      prepare(batch, tile);
+      for (Scratch& scratch : scratch_) prepare(batch, scratch);
+      total_moves_ += tile.moves;
+      if constexpr (requires { mixer_.regularised(mixer_inputs(batch, tile)); })
+        regularised_ += mixer_.regularised(mixer_inputs(batch, tile));
+    }
+  }
+
+  void prepare(const EpisodeBatch<Scalar>& batch, Tile& tile) const {
+    const Index steps = batch.ragged.total(), sequences = batch.ragged.sequences(), n = batch.n_agents;
+    tile.moves = batch.transitions.total();
+    if (steps <= tile.prepared_steps && sequences <= tile.prepared_sequences) return;
+    tile.prepared_steps = std::max(steps, tile.prepared_steps);
+    tile.prepared_sequences = std::max(sequences, tile.prepared_sequences);
+    Scratch unused;
+    agent_.prepare(tile.agent, unused.agent, n * tile.prepared_steps, n * tile.prepared_sequences);
+    mixer_.prepare(tile.mixer, unused.mixer, tile.prepared_steps);
+    for (auto* m : {&tile.q, &tile.target_q}) m->resize(agent_.options().n_actions, n * tile.prepared_steps);
+    tile.agent_qs.resize(n, tile.prepared_steps);
+    for (auto* m : {&tile.q_tot, &tile.targets, &tile.dq_tot}) m->resize(mixer_.outputs(), tile.prepared_steps);
+    tile.gradients.resize(gradients_.size());
+  }
+
+  void prepare(const EpisodeBatch<Scalar>& batch, Scratch& scratch) const {
+    const Index steps = batch.ragged.total(), sequences = batch.ragged.sequences(), n = batch.n_agents;
+    if (steps <= scratch.prepared_steps && sequences <= scratch.prepared_sequences) return;
+    scratch.prepared_steps = std::max(steps, scratch.prepared_steps);
+    scratch.prepared_sequences = std::max(sequences, scratch.prepared_sequences);
+    Tile unused;
+    agent_.prepare(unused.agent, scratch.agent, n * scratch.prepared_steps, n * scratch.prepared_sequences);
+    mixer_.prepare(unused.mixer, scratch.mixer, scratch.prepared_steps);
+  }
+
+  /// f(tile, worker) for each.
+  template <class F>
+  void for_each(Index pieces, const F& f) const {
+    if (threads_ != nullptr) return threads_->for_each(pieces, f);
+    for (Index piece = 0; piece < pieces; ++piece) f(piece, 0);
+  }
+
+  /// Leaves the gradient in gradients_, returns the loss. Tiles are added in their order, whoever computed them.
+  Scalar differentiate(const Vector<Scalar>& parameters, const Vector<Scalar>& target,
+                       std::span<const EpisodeBatch<Scalar>> batch) {
+    prepare(batch);
+    for_each(static_cast<Index>(batch.size()), [&](Index k, int worker) {
+      const EpisodeBatch<Scalar>& episodes = batch[static_cast<std::size_t>(k)];
+      Tile& tile = tiles_[static_cast<std::size_t>(k)];
+      Scratch& scratch = scratch_[static_cast<std::size_t>(worker)];
+      compute_targets(parameters, target, episodes, tile, scratch);
+      tile.loss = compute_loss(parameters, episodes, tile, scratch);
+      compute_gradient(parameters, episodes, tile, scratch);
+    });
+    constexpr Index piece = 8192;
+    for_each((gradients_.size() + piece - 1) / piece, [&](Index k, int) {
+      const Index first = k * piece, count = std::min(piece, gradients_.size() - first);
+      auto sum = gradients_.segment(first, count);
+      sum = tiles_.front().gradients.segment(first, count);
+      for (std::size_t t = 1; t < used_; ++t) sum += tiles_[t].gradients.segment(first, count);
+    });
+    Scalar loss(0);
+    for (std::size_t t = 0; t < used_; ++t) loss += tiles_[t].loss;
+    return loss;
+  }
+
+  AgentInputs<Scalar> agent_inputs(const EpisodeBatch<Scalar>& batch) const { return {batch.obs, batch.last_actions}; }
+
+  /// What the mixer reads where transitions start, with tile.agent_qs as the agents' values.
+  MixerInputs<Scalar> mixer_inputs(const EpisodeBatch<Scalar>& batch, const Tile& tile) const {
+    return {tile.agent_qs.leftCols(tile.moves), batch.transition_state, batch.transition_units, batch.transition_alive,
+            regularised_};
+  }
+
+  /// Leaves the online values in tile.q and the agents' cache as well.
   void compute_targets(const Vector<Scalar>& parameters, const Vector<Scalar>& target,
-                       const EpisodeBatch<Scalar>& batch) {
-    const Index columns = batch.obs.cols(), first = batch.ragged.sequences();
-    View<Scalar> q = q_.leftCols(columns), target_q = target_q_.leftCols(columns);
-    agent_.forward(parameters, batch.ragged, agent_inputs(batch), {}, q, agent_cache_, agent_scratch_);
-    agent_.evaluate(target, batch.ragged, agent_inputs(batch), {}, target_q, agent_scratch_);
+                       const EpisodeBatch<Scalar>& batch, Tile& tile, Scratch& scratch) const {
+    const Index columns = batch.obs.cols(), first = batch.ragged.sequences(), moves = tile.moves;
+    View<Scalar> q = tile.q.leftCols(columns), target_q = tile.target_q.leftCols(columns);
+    agent_.forward(parameters, batch.ragged, agent_inputs(batch), {}, q, tile.agent, scratch.agent);
+    agent_.evaluate(target, batch.ragged, agent_inputs(batch), {}, target_q, scratch.agent);
     const ConstView<Scalar> judge = options_.double_q ? q : target_q;
-    for (Index k = 0; k < moves_; ++k) {
+    for (Index k = 0; k < moves; ++k) {
       for (Index i = 0; i < batch.n_agents; ++i) {
         const Index column = (first + k) * batch.n_agents + i;
-        agent_qs_(i, k) = target_q(greedy(judge, batch.available, column), column);
+        tile.agent_qs(i, k) = target_q(greedy(judge, batch.available, column), column);
       }
     }
-    View<Scalar> next_values = dq_tot_.leftCols(moves_);
+    View<Scalar> next_values = tile.dq_tot.leftCols(moves);
     mixer_.evaluate(target,
-                    {agent_qs_.leftCols(moves_), batch.state.rightCols(moves_), batch.units.rightCols(moves_),
-                     batch.alive.rightCols(moves_)},
-                    next_values, mixer_scratch_);
+                    {tile.agent_qs.leftCols(moves), batch.state.rightCols(moves), batch.units.rightCols(moves),
+                     batch.alive.rightCols(moves)},
+                    next_values, scratch.mixer);
     lambda_returns<Scalar>(batch.transitions, batch.rewards, batch.continues, next_values, options_.gamma,
-                           options_.td_lambda, targets_.leftCols(moves_));
+                           options_.td_lambda, tile.targets.leftCols(moves));
   }
 
   /// The available action of the largest value; the first of equals.
@@ -193,36 +283,40 @@ class QLearner {
     return best;
   }
 
-  Scalar compute_loss(const Vector<Scalar>& parameters, const EpisodeBatch<Scalar>& batch) {
-    for_each_action(batch, [&](Index i, Index k, Index action, Index column) { agent_qs_(i, k) = q_(action, column); });
-    View<Scalar> q_tot = q_tot_.leftCols(moves_), error = dq_tot_.leftCols(moves_);
-    mixer_.forward(parameters, mixer_inputs(batch), q_tot, mixer_cache_, mixer_scratch_);
-    error = q_tot - targets();
-    const auto scale = static_cast<Scalar>(options_.loss_scale / double(error.size()));
-    const Scalar loss = scale * error.squaredNorm() + mixer_.regulariser(mixer_cache_);
+  /// The tile's part of the batch's loss.
+  Scalar compute_loss(const Vector<Scalar>& parameters, const EpisodeBatch<Scalar>& batch, Tile& tile,
+                      Scratch& scratch) const {
+    for_each_action(
+        batch, [&](Index i, Index k, Index action, Index column) { tile.agent_qs(i, k) = tile.q(action, column); });
+    View<Scalar> q_tot = tile.q_tot.leftCols(tile.moves), error = tile.dq_tot.leftCols(tile.moves);
+    mixer_.forward(parameters, mixer_inputs(batch, tile), q_tot, tile.mixer, scratch.mixer);
+    error = q_tot - tile.targets.leftCols(tile.moves);
+    const auto scale = static_cast<Scalar>(options_.loss_scale / double(mixer_.outputs() * total_moves_));
+    const Scalar loss = scale * error.squaredNorm() + mixer_.regulariser(tile.mixer);
     error *= Scalar(2) * scale;  // now ∂L/∂Q_tot
     return loss;
   }
 
   /// After compute_loss with the same parameters and batch.
-  void compute_gradient(const Vector<Scalar>& parameters, const EpisodeBatch<Scalar>& batch) {
-    View<Scalar> dagent_qs = agent_qs_gradient(batch);
-    gradients_.setZero();
-    mixer_.backward(parameters, mixer_cache_, mixer_inputs(batch), dq_tot_.leftCols(moves_), gradients_, dagent_qs,
-                    mixer_scratch_);
-    View<Scalar> dq = q_.leftCols(batch.obs.cols());
+  void compute_gradient(const Vector<Scalar>& parameters, const EpisodeBatch<Scalar>& batch, Tile& tile,
+                        Scratch& scratch) const {
+    View<Scalar> dagent_qs = agent_qs_gradient(batch, tile);
+    tile.gradients.setZero();
+    mixer_.backward(parameters, tile.mixer, mixer_inputs(batch, tile), tile.dq_tot.leftCols(tile.moves), tile.gradients,
+                    dagent_qs, scratch.mixer);
+    View<Scalar> dq = tile.q.leftCols(batch.obs.cols());
     dq.setZero();
     for_each_action(batch, [&](Index i, Index k, Index action, Index column) { dq(action, column) = dagent_qs(i, k); });
-    agent_.backward(parameters, agent_cache_, batch.ragged, agent_inputs(batch), {}, dq, gradients_, {}, {},
-                    agent_scratch_);
+    agent_.backward(parameters, tile.agent, batch.ragged, agent_inputs(batch), {}, dq, tile.gradients, {}, {},
+                    scratch.agent);
   }
 
   /// ∂L/∂Q_i lies in the memory of the target values, which the targets have used up.
-  View<Scalar> agent_qs_gradient(const EpisodeBatch<Scalar>& batch) {
-    return {target_q_.data(), batch.n_agents, moves_, batch.n_agents};
+  static View<Scalar> agent_qs_gradient(const EpisodeBatch<Scalar>& batch, Tile& tile) {
+    return {tile.target_q.data(), batch.n_agents, tile.moves, batch.n_agents};
   }
 
-  /// f(agent, transition column, action taken, column of q_).
+  /// f(agent, transition column, action taken, column of q).
   template <class F>
   static void for_each_action(const EpisodeBatch<Scalar>& batch, F&& f) {
     for (Index t = 0; t < batch.transitions.steps(); ++t)
@@ -251,13 +345,17 @@ class QLearner {
   }
 
   QLearnerStats stats(Scalar loss, Scalar norm) const {
-    const auto error = (q_tot() - targets()).array();
-    const double n = double(mixer_.n_agents());
-    return {.loss = double(loss),
-            .grad_norm = double(norm),
-            .td_error_abs = double(error.abs().mean()),
-            .q_taken_mean = double(q_tot().mean()) / n,
-            .target_mean = double(targets().mean()) / n};
+    QLearnerStats stats{.loss = double(loss), .grad_norm = double(norm)};
+    for (std::size_t t = 0; t < used_; ++t) {
+      stats.td_error_abs += double((q_tot(t) - targets(t)).cwiseAbs().sum());
+      stats.q_taken_mean += double(q_tot(t).sum());
+      stats.target_mean += double(targets(t).sum());
+    }
+    const double count = double(mixer_.outputs() * total_moves_), n = double(mixer_.n_agents());
+    stats.td_error_abs /= count;
+    stats.q_taken_mean /= count * n;
+    stats.target_mean /= count * n;
+    return stats;
   }
 
   Agent_ agent_;
@@ -265,16 +363,13 @@ class QLearner {
   Optimizer_ optimizer_;
   QLearnerOptions options_;
   State state_;
+  const Threads* threads_ = nullptr;
 
-  typename Agent_::Cache agent_cache_;
-  typename Agent_::Scratch agent_scratch_;
-  typename Mixer_::Cache mixer_cache_;
-  typename Mixer_::Scratch mixer_scratch_;
+  std::vector<Tile> tiles_;
+  std::size_t used_ = 0;  ///< tiles of the last batch
+  std::vector<Scratch> scratch_;
   Vector<Scalar> gradients_;
-  Matrix<Scalar> q_, target_q_;              ///< (n_actions, n_agents · observations)
-  Matrix<Scalar> agent_qs_;                  ///< (n_agents, transitions)
-  Matrix<Scalar> q_tot_, targets_, dq_tot_;  ///< (outputs, transitions)
-  Index prepared_steps_ = 0, prepared_sequences_ = 0, moves_ = 0;
+  Index total_moves_ = 0, regularised_ = 0;
 };
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -17,6 +17,8 @@ struct MixerInputs {
   ConstView<Scalar> state{};   ///< (state_dim, R); empty for mixers that read no state
   ConstView<Scalar> units{};   ///< (unit_dim · n_agents, R): u^i stacked; the top rows of a SMAC state fit as they are
   ConstView<std::uint8_t> alive{};  ///< (n_agents, R): 0 where an agent is dead; empty when all live
+  Index regularised =
+      0;  ///< where these samples are a part of a batch, what a regulariser's mean runs over in all of it
 };
 
 /// What holds of a mixer for all parameters, by construction.
@@ -35,7 +37,8 @@ struct MixerPromises {
 ///   backward  from ∂L/∂q_tot: adds to `gradients`, overwrites d_agent_qs (n_agents, R); adds the regulariser's
 ///   gradient
 ///
-/// A loss L(q_tot) becomes L + regulariser(cache): zero for mixers without one.
+/// A loss L(q_tot) becomes L + regulariser(cache): zero for mixers without one. A regulariser that is a mean also has
+/// `regularised(inputs)`, the number of terms, so that parts of a batch can be told the number of the whole.
 template <class M>
 concept Mixer = requires(const M m, const Vector<typename M::Scalar>& p, Vector<typename M::Scalar>& gradients,
                          const MixerInputs<typename M::Scalar>& inputs, View<typename M::Scalar> out,

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "qatten/mixers/mixer.hpp"
+#include "qatten/nn/activation.hpp"
 #include "qatten/nn/attention.hpp"
 #include "qatten/nn/hypernetwork.hpp"
 
@@ -128,15 +129,21 @@ class Qatten {
     const Index rows = in.agent_qs.cols();
     detail::check_shape("Qatten::backward", "dq_tot", dq_tot, 1, rows);
     detail::check_shape("Qatten::backward", "dagent_qs", dagent_qs, n_agents_, rows);
+    dagent_qs.setZero();
     for (Index r = 0; r < rows; ++r) {
-      const Scalar g = dq_tot(0, r);
-      View<Scalar> dlambda = per_head(scratch.lambda, r);
-      dlambda = in.agent_qs.col(r).lazyProduct((g * cache.head_weights.col(r)).transpose());
-      dagent_qs.col(r) = per_head(cache.lambda, r).lazyProduct(g * cache.head_weights.col(r));
+      const Scalar *lambda = cache.lambda.col(r).data(), *q = in.agent_qs.col(r).data();
+      Scalar *dlambda = scratch.lambda.col(r).data(), *dq = dagent_qs.col(r).data();
+      for (Index h = 0; h < options_.n_head; ++h) {
+        const Scalar gw = dq_tot(0, r) * cache.head_weights(h, r);
+        for (Index i = 0; i < n_agents_; ++i) {
+          *dlambda++ = gw * q[i];
+          dq[i] += gw * *lambda++;
+        }
+      }
     }
     if (options_.weighted_head) {
       View<Scalar> df = nets_.output(scratch.nets, weights_net(), rows);
-      df = (cache.head_qs.leftCols(rows).array().rowwise() * dq_tot.row(0).array()).matrix();
+      for (Index r = 0; r < rows; ++r) df.col(r) = dq_tot(0, r) * cache.head_qs.col(r);
       make_positive_backward<Scalar>(Positive::abs, nets_.output(cache.nets, weights_net(), rows), df, df);
     }
     if (options_.state_bias) nets_.output(scratch.nets, value_net(), rows) = dq_tot;
@@ -149,6 +156,9 @@ class Qatten {
   }
 
   Scalar regulariser(const Cache& cache) const { return cache.attention.regulariser; }
+  Index regularised(const MixerInputs<Scalar>& in) const {
+    return attention_.regularised({{}, in.units, in.agent_qs, in.alive});
+  }
 
   /// What the last `forward` or `evaluate` over `rows` samples found: λ (n_agents · n_head, rows), λ_{h,i} in row
   /// h · n_agents + i; w (n_head, rows), ones unless weighted; c(s) (1, rows), an error without `state_bias`.
@@ -212,16 +222,10 @@ class Qatten {
 
   typename StateAttention<Scalar>::Inputs attention_inputs(const MixerInputs<Scalar>& in, const Activations& a) const {
     const Index rows = in.agent_qs.cols();
-    if (queries_in_hypernetwork() == 0) return {in.state, in.units, in.agent_qs, in.alive};
-    return {nets_.outputs(const_cast<Activations&>(a), 0, queries_in_hypernetwork(), rows), in.units, in.agent_qs,
-            in.alive};
-  }
-
-  View<Scalar> per_head(Matrix<Scalar>& lambda, Index r) const {
-    return {lambda.col(r).data(), n_agents_, options_.n_head, n_agents_};
-  }
-  ConstView<Scalar> per_head(const Matrix<Scalar>& lambda, Index r) const {
-    return {lambda.col(r).data(), n_agents_, options_.n_head, n_agents_};
+    const ConstView<Scalar> z = queries_in_hypernetwork() == 0
+                                    ? in.state
+                                    : nets_.outputs(const_cast<Activations&>(a), 0, queries_in_hypernetwork(), rows);
+    return {z, in.units, in.agent_qs, in.alive, in.regularised};
   }
 
   /// Q^h, w and Q_tot from λ. `Memory` is Cache or Scratch.
@@ -230,11 +234,16 @@ class Qatten {
     const Index rows = in.agent_qs.cols();
     View<Scalar> w = memory.head_weights.leftCols(rows);
     if (options_.weighted_head) make_positive<Scalar>(Positive::abs, nets_.output(memory.nets, weights_net(), rows), w);
+    const ConstView<Scalar> c = options_.state_bias ? nets_.output(memory.nets, value_net(), rows) : View<Scalar>();
     for (Index r = 0; r < rows; ++r) {
-      memory.head_qs.col(r) = per_head(std::as_const(memory.lambda), r).transpose().lazyProduct(in.agent_qs.col(r));
-      q_tot(0, r) = memory.head_qs.col(r).dot(w.col(r));
+      Scalar sum = options_.state_bias ? c(0, r) : Scalar(0);
+      for (Index h = 0; h < options_.n_head; ++h) {
+        const Scalar q_h = dot(memory.lambda.col(r).data() + h * n_agents_, in.agent_qs.col(r).data(), n_agents_);
+        memory.head_qs(h, r) = q_h;
+        sum += w(h, r) * q_h;
+      }
+      q_tot(0, r) = sum;
     }
-    if (options_.state_bias) q_tot += nets_.output(memory.nets, value_net(), rows);
   }
 
   void check(const MixerInputs<Scalar>& in, ConstView<Scalar> q_tot, const Matrix<Scalar>& prepared) const {

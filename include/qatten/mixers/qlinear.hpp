@@ -8,6 +8,7 @@
 //   ∂Q_i = g |a_i|,  ∂a_i = sign(a_i) g Q_i,  ∂c = g;   ∂W_s sᵀ receives the sum over the agents
 
 #include "qatten/mixers/mixer.hpp"
+#include "qatten/nn/activation.hpp"
 #include "qatten/nn/hypernetwork.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -91,8 +92,8 @@ class Qlinear {
     for (Index j = 0; j < dhidden.cols(); ++j) dshared.col(j / n_agents_) += dhidden.col(j);
     View<Scalar> dw = block(gradients, first_.weight());
     for (Index i = 0; i < n_agents_; ++i)
-      dw.leftCols(unit_dim_).noalias() += of_agent(dhidden, i) * units(in, i).transpose();
-    dw.rightCols(state_dim_).noalias() += dshared * in.state.transpose();
+      product<Scalar>(dw.leftCols(unit_dim_), of_agent(dhidden, i), transposed(units(in, i)), {.add = true});
+    product<Scalar>(dw.rightCols(state_dim_), dshared, transposed(in.state), {.add = true});
     add_columns<Scalar>(block(gradients, first_.bias()), dshared);
 
     value_.output(scratch.value, 0, rows) = dq_tot;
@@ -114,6 +115,7 @@ class Qlinear {
   template <class Memory>
   void mix(const Vector<Scalar>& p, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Memory& memory,
            Matrix<Scalar>& shared_memory) const {
+    using std::abs;
     const Index rows = in.agent_qs.cols();
     detail::check_shape("Qlinear", "agent_qs", in.agent_qs, n_agents_, -1);
     detail::check_shape("Qlinear", "state", in.state, state_dim_, rows);
@@ -122,18 +124,16 @@ class Qlinear {
     detail::check_prepared("Qlinear", memory.weights, rows);
     const auto w = block(p, first_.weight());
     View<Scalar> shared = shared_memory.leftCols(rows), hidden = memory.hidden.leftCols(n_agents_ * rows);
-    shared.noalias() = w.rightCols(state_dim_) * in.state;
-    shared.colwise() += block(p, first_.bias()).col(0);
-    for (Index i = 0; i < n_agents_; ++i) {
-      of_agent(hidden, i).noalias() = w.leftCols(unit_dim_) * units(in, i);
-      of_agent(hidden, i) += shared;
-    }
-    activate<Scalar>(Activation::relu, hidden);
+    product<Scalar>(shared, w.rightCols(state_dim_), in.state, {.bias = block(p, first_.bias()).data()});
+    for (Index j = 0; j < hidden.cols(); ++j) hidden.col(j) = shared.col(j / n_agents_);
+    for (Index i = 0; i < n_agents_; ++i)
+      product<Scalar>(of_agent(hidden, i), w.leftCols(unit_dim_), units(in, i), {.add = true, .relu = true});
     View<Scalar> a = memory.weights.leftCols(rows);
     last_.forward(p, hidden, per_agent(a));
     value_.forward(p, in.state, memory.value);
-    q_tot = (a.array().abs() * in.agent_qs.array()).colwise().sum().matrix();
-    q_tot += value_.output(memory.value, 0, rows);
+    q_tot = value_.output(memory.value, 0, rows);
+    for (Index r = 0; r < rows; ++r)
+      for (Index i = 0; i < n_agents_; ++i) q_tot(0, r) += abs(a(i, r)) * in.agent_qs(i, r);
   }
 
   Index n_agents_, state_dim_, unit_dim_;

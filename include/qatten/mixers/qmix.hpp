@@ -11,6 +11,7 @@
 //   ∂w_2 = g y,   ∂b_1 = ∂x,   ∂W_1 = ∂x Qᵀ,   ∂Q = W_1ᵀ ∂x,   ∂V = g,   and through pos' to the hypernetworks
 
 #include "qatten/mixers/mixer.hpp"
+#include "qatten/nn/activation.hpp"
 #include "qatten/nn/hypernetwork.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -87,15 +88,20 @@ class Qmix {
     View<Scalar> dx = nets_.output(d, hyper_b_1, rows);
     nets_.output(d, value, rows) = dq_tot;
     for (Index r = 0; r < rows; ++r) {
-      const Scalar g = dq_tot(0, r);
-      dw_2.col(r) = g * cache.y.col(r);
-      dx.col(r) = g * cache.w_2.col(r);
+      lanes<Scalar>(embed(), [&](auto at) {
+        const auto g = at.constant(dq_tot(0, r));
+        at.store(dw_2.col(r).data(), g * at(cache.y.col(r).data()));
+        at.store(dx.col(r).data(), g * at(cache.w_2.col(r).data()));
+      });
     }
     activate_backward<Scalar>(Activation::elu, cache.y.leftCols(rows), dx);
     for (Index r = 0; r < rows; ++r) {
+      const Scalar* dxr = dx.col(r).data();
       for (Index i = 0; i < n_agents_; ++i) {
-        dw_1.col(r).segment(i * embed(), embed()) = in.agent_qs(i, r) * dx.col(r);
-        dagent_qs(i, r) = cache.w_1.col(r).segment(i * embed(), embed()).dot(dx.col(r));
+        const Scalar q = in.agent_qs(i, r);
+        Scalar* dw = dw_1.col(r).data() + i * embed();
+        lanes<Scalar>(embed(), [&](auto at) { at.store(dw, at.constant(q) * at(dxr)); });
+        dagent_qs(i, r) = dot(cache.w_1.col(r).data() + i * embed(), dxr, embed());
       }
     }
     make_positive_backward<Scalar>(options_.positive, nets_.output(cache.nets, hyper_w_1, rows), dw_1, dw_1);
@@ -123,11 +129,17 @@ class Qmix {
     make_positive<Scalar>(options_.positive, nets_.output(memory.nets, hyper_w_1, rows), w_1);
     make_positive<Scalar>(options_.positive, nets_.output(memory.nets, hyper_w_final, rows), w_2);
     y = nets_.output(memory.nets, hyper_b_1, rows);
-    for (Index r = 0; r < rows; ++r)
-      for (Index i = 0; i < n_agents_; ++i) y.col(r) += in.agent_qs(i, r) * w_1.col(r).segment(i * embed(), embed());
+    for (Index r = 0; r < rows; ++r) {
+      const Scalar *w = w_1.col(r).data(), *q = in.agent_qs.col(r).data();
+      lanes<Scalar>(embed(), [&](auto at) {
+        auto x = at(y.col(r).data());
+        for (Index i = 0; i < n_agents_; ++i) x = x + at.constant(q[i]) * at(w + i * embed());
+        at.store(y.col(r).data(), x);
+      });
+    }
     activate<Scalar>(Activation::elu, y);
-    q_tot = nets_.output(memory.nets, value, rows);
-    for (Index r = 0; r < rows; ++r) q_tot(0, r) += w_2.col(r).dot(y.col(r));
+    const ConstView<Scalar> v = nets_.output(memory.nets, value, rows);
+    for (Index r = 0; r < rows; ++r) q_tot(0, r) = v(0, r) + dot(w_2.col(r).data(), y.col(r).data(), embed());
   }
 
   Index n_agents_;

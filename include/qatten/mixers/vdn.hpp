@@ -3,6 +3,7 @@
 //
 // Backward: ∂L/∂Q_i = ∂L/∂Q_tot.
 
+#include "qatten/core/lanes.hpp"
 #include "qatten/mixers/mixer.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -32,7 +33,7 @@ class Vdn {
   void evaluate(const Vector<Scalar>&, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Scratch&) const {
     detail::check_shape("Vdn", "agent_qs", in.agent_qs, n_agents_, -1);
     detail::check_shape("Vdn", "q_tot", q_tot, 1, in.agent_qs.cols());
-    q_tot = in.agent_qs.colwise().sum();
+    for (Index r = 0; r < q_tot.cols(); ++r) q_tot(0, r) = sum(in.agent_qs.col(r).data(), n_agents_);
   }
 
   void backward(const Vector<Scalar>&, const Cache&, const MixerInputs<Scalar>&, ConstView<Scalar> dq_tot,

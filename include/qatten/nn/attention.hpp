@@ -26,6 +26,7 @@
 
 #include "qatten/core/math.hpp"
 #include "qatten/core/parameters.hpp"
+#include "qatten/core/product.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/nn/softmax.hpp"
 
@@ -54,18 +55,19 @@ class StateAttention {
     ConstView<Scalar> units;
     ConstView<Scalar> agent_qs{};
     ConstView<std::uint8_t> alive{};
+    Index regularised = 0;  ///< N where these samples are a part of a larger batch; 0: they are all
   };
   struct Cache {
     Matrix<Scalar> projected;  ///< p (keys · heads, R)
     Matrix<Scalar> logits;     ///< ℓ (n · heads, R), kept for the regulariser alone
-    Scalar regulariser{0};     ///< c Σ_h mean ℓ²
-    Index living = 0;          ///< N
+    Scalar regulariser{0};     ///< c Σ_h mean ℓ²; of a part, its part of it
+    Index regularised = 0;     ///< N
   };
   struct Scratch {
-    Matrix<Scalar> projected;   ///< p, or ∂p
-    Matrix<Scalar> fold, bias;  ///< M (keys, sources) and m (keys, 1)
-    Matrix<Scalar> dfold, dbias;
-    Matrix<Scalar> query;  ///< q_h (embed, R) where M does not pay
+    Matrix<Scalar> projected;     ///< p, or ∂p
+    Matrix<Scalar> fold, bias;    ///< Mᵀ (sources, keys) and m (keys, 1)
+    Matrix<Scalar> dfold, dbias;  ///< their gradients
+    Matrix<Scalar> query;         ///< q_h (embed, R) where M does not pay
   };
 
   /// `names(h)` gives the names of head h's two layers: query and key.
@@ -109,7 +111,7 @@ class StateAttention {
   /// For `evaluate` alone.
   void prepare(Scratch& scratch, Index batch) const {
     scratch.projected.resize(keys_ * heads(), batch);
-    for (auto* m : {&scratch.fold, &scratch.dfold}) m->resize(keys_, options_.sources);
+    for (auto* m : {&scratch.fold, &scratch.dfold}) m->resize(options_.sources, keys_);
     for (auto* m : {&scratch.bias, &scratch.dbias}) m->resize(keys_, 1);
     Index unfolded = batch;
     while (unfolded > 0 && folds(unfolded)) --unfolded;
@@ -140,6 +142,12 @@ class StateAttention {
     normalise(in, attention);
   }
 
+  /// N of these samples: over how many agents the regulariser averages.
+  Index regularised(const Inputs& in) const {
+    if (!masked(in)) return in.units.rows() / options_.units * in.units.cols();
+    return (in.alive.array() != 0).count();
+  }
+
   /// From `dattention`, which it uses up. Adds to `gradients` and, when nonlinear, to `dagent_qs`; overwrites `dz`, an
   /// empty one is not computed. `in` and `attention` are those of `forward`.
   void backward(const Vector<Scalar>& p, const Cache& cache, const Inputs& in, ConstView<Scalar> attention,
@@ -153,22 +161,23 @@ class StateAttention {
     for (Index h = 0; h < heads(); ++h) {
       const Head& head = heads_[static_cast<std::size_t>(h)];
       const Block whole_key = key(head, keys_);
-      const auto w_q = block(p, head.query), w_k = block(p, whole_key);
-      const auto dp = dprojected.middleRows(h * keys_, keys_);
-      auto& dm = scratch.dfold;
+      const ConstView<Scalar> w_q = block(p, head.query), w_k = block(p, whole_key);
+      const ConstView<Scalar> dp = dprojected.middleRows(h * keys_, keys_);
+      View<Scalar> fold = scratch.fold, dfold = scratch.dfold;
       if (dz.size() > 0) {
-        scratch.fold.noalias() = w_k.transpose() * w_q;
-        dz.middleRows(h * options_.sources, options_.sources).noalias() = scratch.fold.transpose() * dp;
+        product<Scalar>(fold, transposed(w_q), w_k);
+        product<Scalar>(dz.middleRows(h * options_.sources, options_.sources), fold, dp);
       }
-      dm.noalias() = dp * source(in.z, h).transpose();
-      block(gradients, head.query).noalias() += w_k * dm;
-      block(gradients, whole_key).noalias() += w_q * dm.transpose();
+      product<Scalar>(dfold, source(in.z, h), transposed(dp));
+      product<Scalar>(block(gradients, head.query), w_k, transposed(ConstView<Scalar>(dfold)), {.add = true});
+      product<Scalar>(block(gradients, whole_key), w_q, dfold, {.add = true});
       if (options_.query_bias) {
-        auto& db = scratch.dbias;
+        View<Scalar> db = scratch.dbias;
         db.setZero();
         add_columns<Scalar>(db, dp);
-        block(gradients, head.query_bias).noalias() += w_k * db;
-        block(gradients, whole_key).noalias() += block(p, head.query_bias) * db.transpose();
+        product<Scalar>(block(gradients, head.query_bias), w_k, db, {.add = true});
+        product<Scalar>(block(gradients, whole_key), block(p, head.query_bias), transposed(ConstView<Scalar>(db)),
+                        {.add = true});
       }
     }
   }
@@ -202,45 +211,40 @@ class StateAttention {
         "StateAttention", "z must be (sources · heads, R) or (sources, R)");
     for (Index h = 0; h < heads(); ++h) {
       const Head& head = heads_[static_cast<std::size_t>(h)];
-      const auto w_q = block(p, head.query), w_k = block(p, key(head, keys_));
+      const ConstView<Scalar> w_q = block(p, head.query), w_k = block(p, key(head, keys_));
+      const ConstView<Scalar> b_q = options_.query_bias ? block(p, head.query_bias) : ConstView<Scalar>();
       View<Scalar> p_h = projected.middleRows(h * keys_, keys_);
       if (folds(batch)) {
-        scratch.fold.noalias() = w_k.transpose() * w_q;
-        p_h.noalias() = scratch.fold * source(in.z, h);
-        if (options_.query_bias) {
-          scratch.bias.noalias() = w_k.transpose() * block(p, head.query_bias);
-          p_h.colwise() += scratch.bias.col(0);
-        }
+        View<Scalar> fold = scratch.fold, bias = scratch.bias;
+        product<Scalar>(fold, transposed(w_q), w_k);
+        if (options_.query_bias) product<Scalar>(bias, transposed(w_k), b_q);
+        product<Scalar>(p_h, transposed(ConstView<Scalar>(fold)), source(in.z, h),
+                        {.bias = options_.query_bias ? bias.data() : nullptr});
       } else {
         View<Scalar> q = scratch.query.leftCols(batch);
-        q.noalias() = w_q * source(in.z, h);
-        if (options_.query_bias) q.colwise() += block(p, head.query_bias).col(0);
-        p_h.noalias() = w_k.transpose() * q;
+        product<Scalar>(q, w_q, source(in.z, h), {.bias = b_q.data()});
+        product<Scalar>(p_h, transposed(w_k), q);
       }
     }
-  }
-
-  /// Sample r's u (units, n), p (keys, heads) and ℓ (n, heads): columns of the big matrices, folded.
-  ConstView<Scalar> units_of(const Inputs& in, Index r) const {
-    return {in.units.col(r).data(), options_.units, in.units.rows() / options_.units, options_.units};
-  }
-  ConstView<Scalar> projected_of(ConstView<Scalar> projected, Index r) const {
-    return {projected.col(r).data(), keys_, heads(), keys_};
-  }
-  View<Scalar> per_head(View<Scalar> x, Index r) const {
-    return {x.col(r).data(), x.rows() / heads(), heads(), x.rows() / heads()};
   }
 
   /// ℓ_i = p · ũ_i
   void logits(const Inputs& in, ConstView<Scalar> projected, View<Scalar> out) const {
     detail::check_shape("StateAttention", "attention", out, in.units.rows() / options_.units * heads(),
                         in.units.cols());
+    const Index n = out.rows() / heads(), d = options_.units;
     for (Index r = 0; r < out.cols(); ++r) {
-      const auto p = projected_of(projected, r);
-      auto l = per_head(out, r);
-      l = units_of(in, r).transpose().lazyProduct(p.topRows(options_.units));
-      if (options_.nonlinear) l += in.agent_qs.col(r).lazyProduct(p.row(options_.units));
-      if (keys_ > key_inputs_) l.rowwise() += p.row(keys_ - 1);
+      const Scalar* u = in.units.col(r).data();
+      Scalar* l = out.col(r).data();
+      for (Index h = 0; h < heads(); ++h) {
+        const Scalar* p = projected.col(r).data() + h * keys_;
+        const Scalar shift = keys_ > key_inputs_ ? p[keys_ - 1] : Scalar(0);
+        for (Index i = 0; i < n; ++i, ++l) {
+          *l = shift;
+          for (Index k = 0; k < d; ++k) *l += p[k] * u[i * d + k];
+          if (options_.nonlinear) *l += p[d] * in.agent_qs(i, r);
+        }
+      }
     }
   }
 
@@ -262,19 +266,18 @@ class StateAttention {
   void regularise(const Inputs& in, Cache& cache) const {
     const Index batch = in.units.cols(), n = cache.logits.rows() / heads();
     auto l = cache.logits.leftCols(batch);
-    cache.living = n * batch;
+    cache.regularised = in.regularised > 0 ? in.regularised : regularised(in);
     if (masked(in)) {
-      cache.living = 0;
-      for (Index r = 0; r < batch; ++r)
-        for (Index i = 0; i < n; ++i) cache.living += in.alive(i, r) != 0;
       for (Index r = 0; r < batch; ++r)
         for (Index k = 0; k < l.rows(); ++k)
           if (in.alive(k % n, r) == 0) l(k, r) = Scalar(0);
     }
-    cache.regulariser = Scalar(options_.attend_reg_coef) * l.squaredNorm() / living(cache);
+    cache.regulariser = Scalar(options_.attend_reg_coef) * l.squaredNorm() / mean_over(cache);
   }
 
-  static Scalar living(const Cache& cache) { return static_cast<Scalar>(double(std::max<Index>(cache.living, 1))); }
+  static Scalar mean_over(const Cache& cache) {
+    return static_cast<Scalar>(double(std::max<Index>(cache.regularised, 1)));
+  }
 
   /// ∂λ becomes ∂ℓ.
   void logits_backward(const Cache& cache, const Inputs& in, ConstView<Scalar> attention, View<Scalar> d) const {
@@ -287,21 +290,27 @@ class StateAttention {
           if (in.alive(k % n, r) == 0) d(k, r) = Scalar(0);
     }
     if (options_.attend_reg_coef != 0)
-      d += (Scalar(2 * options_.attend_reg_coef) / living(cache)) * cache.logits.leftCols(d.cols());
+      d += (Scalar(2 * options_.attend_reg_coef) / mean_over(cache)) * cache.logits.leftCols(d.cols());
   }
 
   /// ∂ℓ to ∂p and, when nonlinear, to ∂Q.
   void projected_backward(const Cache& cache, const Inputs& in, View<Scalar> dlogits, View<Scalar> dprojected,
                           View<Scalar> dagent_qs) const {
+    const Index n = dlogits.rows() / heads(), d = options_.units;
+    dprojected.setZero();
     for (Index r = 0; r < dlogits.cols(); ++r) {
-      const auto dl = per_head(dlogits, r);
-      View<Scalar> dp(dprojected.col(r).data(), keys_, heads(), keys_);
-      dp.topRows(options_.units) = units_of(in, r).lazyProduct(dl);
-      if (options_.nonlinear) {
-        dp.row(options_.units) = in.agent_qs.col(r).transpose().lazyProduct(dl);
-        dagent_qs.col(r) += dl.lazyProduct(projected_of(cache.projected, r).row(options_.units).transpose());
+      const Scalar *u = in.units.col(r).data(), *dl = dlogits.col(r).data();
+      for (Index h = 0; h < heads(); ++h) {
+        Scalar* dp = dprojected.col(r).data() + h * keys_;
+        for (Index i = 0; i < n; ++i, ++dl) {
+          for (Index k = 0; k < d; ++k) dp[k] += u[i * d + k] * *dl;
+          if (options_.nonlinear) {
+            dp[d] += in.agent_qs(i, r) * *dl;
+            dagent_qs(i, r) += cache.projected(h * keys_ + d, r) * *dl;
+          }
+          if (keys_ > key_inputs_) dp[keys_ - 1] += *dl;
+        }
       }
-      if (keys_ > key_inputs_) dp.row(keys_ - 1) = dl.colwise().sum();
     }
   }
 

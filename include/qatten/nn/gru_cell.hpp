@@ -17,9 +17,11 @@
 //   ∂x = Wᵀ ∂a,   ∂h = Uᵀ ∂c + δ ∘ z
 
 #include <string>
+#include <type_traits>
 
 #include "qatten/core/math.hpp"
 #include "qatten/core/parameters.hpp"
+#include "qatten/core/product.hpp"
 #include "qatten/nn/initialise.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -36,7 +38,8 @@ class GruCell {
 
   /// Working memory whose contents mean nothing between calls: one per thread.
   struct Scratch {
-    Matrix<Scalar> a, c;
+    Matrix<Scalar> a;    ///< (3H, B), or its gradient
+    Matrix<Scalar> c_n;  ///< (H, B), likewise
   };
 
   GruCell(ParameterLayout& layout, const std::string& name, Index inputs, Index hidden)
@@ -64,7 +67,8 @@ class GruCell {
 
   /// For `evaluate` alone.
   void prepare(Scratch& scratch, Index batch) const {
-    for (auto* m : {&scratch.a, &scratch.c}) m->resize(3 * hidden_, batch);
+    scratch.a.resize(3 * hidden_, batch);
+    scratch.c_n.resize(hidden_, batch);
   }
 
   /// h' from x and h. h_next may be the memory of h.
@@ -79,10 +83,11 @@ class GruCell {
   /// The same h' bit for bit, the gates in scratch memory.
   void evaluate(const Vector<Scalar>& p, ConstView<Scalar> x, ConstView<Scalar> h, View<Scalar> h_next,
                 Scratch& scratch) const {
-    auto& [a, c] = scratch;
     const Index batch = x.cols();
-    detail::check_prepared("GruCell", a, batch);
-    step(p, x, h, h_next, top(a, batch), middle(a, batch), bottom(a, batch), bottom(c, batch), scratch);
+    detail::check_prepared("GruCell", scratch.a, batch);
+    View<Scalar> a = scratch.a.leftCols(batch);
+    step(p, x, h, h_next, a.topRows(hidden_), a.middleRows(hidden_, hidden_), a.bottomRows(hidden_),
+         scratch.c_n.leftCols(batch), scratch);
   }
 
   /// Adds to `gradients`, overwrites `dx` (an empty one is not computed) and `dh`, which may be dh_next. `x` and `h`
@@ -91,29 +96,35 @@ class GruCell {
                 ConstView<Scalar> dh_next, Vector<Scalar>& gradients, View<Scalar> dx, View<Scalar> dh,
                 Scratch& scratch, Index column = 0) const {
     const Index batch = x.cols();
-    View<Scalar> da = scratch.a.leftCols(batch), dc = scratch.c.leftCols(batch);
+    View<Scalar> da = scratch.a.leftCols(batch), dc_n = scratch.c_n.leftCols(batch);
     for (Index j = 0; j < batch; ++j) {
-      const auto r = cache.r.col(column + j).array(), z = cache.z.col(column + j).array();
-      const auto n = cache.n.col(column + j).array(), c_n = cache.c_n.col(column + j).array();
-      const auto delta = dh_next.col(j).array();
-      auto dn = da.col(j).tail(hidden_).array();
-      auto dz = da.col(j).segment(hidden_, hidden_).array();
-      auto dr = da.col(j).head(hidden_).array();
-      dn = delta * (Scalar(1) - z) * (Scalar(1) - n * n);
-      dz = delta * (h.col(j).array() - n) * z * (Scalar(1) - z);
-      dr = dn * c_n * r * (Scalar(1) - r);
-      dc.col(j).head(2 * hidden_) = da.col(j).head(2 * hidden_);
-      dc.col(j).tail(hidden_).array() = dn * r;
-      dh.col(j).array() = delta * z;
+      const Scalar *r = cache.r.col(column + j).data(), *z = cache.z.col(column + j).data();
+      const Scalar *n = cache.n.col(column + j).data(), *c_n = cache.c_n.col(column + j).data();
+      const Scalar *delta = dh_next.col(j).data(), *before = h.col(j).data();
+      Scalar *dr = da.col(j).data(), *dz = dr + hidden_, *dn = dz + hidden_;
+      Scalar *dcn = dc_n.col(j).data(), *dbefore = dh.col(j).data();
+      lanes<Scalar>(hidden_, [&](auto at) {
+        const auto one = at.constant(Scalar(1));
+        const auto d = at(delta), zi = at(z), ni = at(n), ri = at(r);
+        const auto dni = d * (one - zi) * (one - ni * ni);
+        at.store(dn, dni);
+        at.store(dz, d * (at(before) - ni) * zi * (one - zi));
+        at.store(dr, dni * at(c_n) * ri * (one - ri));
+        at.store(dcn, dni * ri);
+        at.store(dbefore, d * zi);
+      });
     }
-
-    block(gradients, weight_ih_).noalias() += da * x.transpose();
-    block(gradients, weight_hh_).noalias() += dc * h.transpose();
     add_columns<Scalar>(block(gradients, bias_ih_), da);
-    add_columns<Scalar>(block(gradients, bias_hh_), dc);
+    add_columns<Scalar>(gates(block(gradients, bias_hh_)), gates(da));
+    add_columns<Scalar>(candidate(block(gradients, bias_hh_)), dc_n);
 
-    if (dx.size() > 0) dx.noalias() = block(p, weight_ih_).transpose() * da;
-    dh.noalias() += block(p, weight_hh_).transpose() * dc;
+    product<Scalar>(block(gradients, weight_ih_), da, transposed(x), {.add = true});
+    product<Scalar>(gates(block(gradients, weight_hh_)), gates(da), transposed(h), {.add = true});
+    product<Scalar>(candidate(block(gradients, weight_hh_)), dc_n, transposed(h), {.add = true});
+    if (dx.size() > 0) product<Scalar>(dx, transposed(block(p, weight_ih_)), da);
+    const auto u = block(p, weight_hh_);
+    product<Scalar>(dh, transposed(gates(u)), gates(da), {.add = true});
+    product<Scalar>(dh, transposed(candidate(u)), dc_n, {.add = true});
   }
 
  private:
@@ -124,26 +135,35 @@ class GruCell {
     detail::check_shape("GruCell", "h", h, hidden_, batch);
     detail::check_shape("GruCell", "h_next", h_next, hidden_, batch);
     detail::check_prepared("GruCell", scratch.a, batch);
-    View<Scalar> a = scratch.a.leftCols(batch), c = scratch.c.leftCols(batch);
-    const auto b = block(p, bias_ih_).col(0).array(), d = block(p, bias_hh_).col(0).array();
-
-    a.noalias() = block(p, weight_ih_) * x;
-    c.noalias() = block(p, weight_hh_) * h;
+    View<Scalar> a = scratch.a.leftCols(batch);  // a, and c as well in its blocks r and z
+    const auto u = block(p, weight_hh_), d = block(p, bias_hh_);
+    product<Scalar>(a, block(p, weight_ih_), x, {.bias = block(p, bias_ih_).data()});
+    product<Scalar>(gates(a), gates(u), h, {.add = true, .bias = d.data()});
+    product<Scalar>(c_n, candidate(u), h, {.bias = d.data() + 2 * hidden_});
     for (Index j = 0; j < batch; ++j) {
-      auto a_j = a.col(j).array(), c_j = c.col(j).array();
-      r.col(j).array() = (a_j.head(hidden_) + b.head(hidden_) + c_j.head(hidden_) + d.head(hidden_)).logistic();
-      z.col(j).array() = (a_j.segment(hidden_, hidden_) + b.segment(hidden_, hidden_) + c_j.segment(hidden_, hidden_) +
-                          d.segment(hidden_, hidden_))
-                             .logistic();
-      c_n.col(j).array() = c_j.tail(hidden_) + d.tail(hidden_);
-      n.col(j).array() = (a_j.tail(hidden_) + b.tail(hidden_) + r.col(j).array() * c_n.col(j).array()).tanh();
-      h_next.col(j).array() = n.col(j).array() + z.col(j).array() * (h.col(j) - n.col(j)).array();
+      const Scalar *a_r = a.col(j).data(), *a_z = a_r + hidden_, *a_n = a_z + hidden_;
+      const Scalar *before = h.col(j).data(), *c_nj = c_n.col(j).data();
+      Scalar *rj = r.col(j).data(), *zj = z.col(j).data(), *nj = n.col(j).data(), *next = h_next.col(j).data();
+      lanes<Scalar>(hidden_, [&](auto at) {
+        const auto ri = sigmoid(at(a_r)), zi = sigmoid(at(a_z));
+        const auto ni = hyperbolic_tangent(at(a_n) + ri * at(c_nj));
+        at.store(rj, ri);
+        at.store(zj, zi);
+        at.store(nj, ni);
+        at.store(next, ni + zi * (at(before) - ni));
+      });
     }
   }
 
-  auto top(Matrix<Scalar>& m, Index batch) const { return m.topLeftCorner(hidden_, batch); }
-  auto middle(Matrix<Scalar>& m, Index batch) const { return m.block(hidden_, 0, hidden_, batch); }
-  auto bottom(Matrix<Scalar>& m, Index batch) const { return m.bottomLeftCorner(hidden_, batch); }
+  /// Blocks r and z of three, and block n.
+  template <class X>
+  auto gates(X&& x) const {
+    return std::remove_cvref_t<X>(x.topRows(2 * hidden_));
+  }
+  template <class X>
+  auto candidate(X&& x) const {
+    return std::remove_cvref_t<X>(x.bottomRows(hidden_));
+  }
 
   Index inputs_, hidden_;
   Block weight_ih_, weight_hh_, bias_ih_, bias_hh_;

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "qatten/core/math.hpp"
-#include "qatten/nn/activation.hpp"
 #include "qatten/nn/linear.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -102,9 +101,10 @@ class Hypernetwork {
     detail::check_shape("Hypernetwork", "x", x, inputs_, -1);
     detail::check_prepared("Hypernetwork", activations.first, batch);
     View<Scalar> first = activations.first.leftCols(batch);
-    first.noalias() = block(p, weight_) * x;
-    first.colwise() += block(p, bias_).col(0);
-    activate<Scalar>(Activation::relu, first.topRows(rectified_));
+    const auto a = block(p, weight_), bias = block(p, bias_);
+    const Index linear = rows_ - rectified_;
+    product<Scalar>(first.topRows(rectified_), a.topRows(rectified_), x, {.bias = bias.data(), .relu = true});
+    product<Scalar>(first.bottomRows(linear), a.bottomRows(linear), x, {.bias = bias.data() + rectified_});
     for (std::size_t k = 0; k < bands_.size(); ++k)
       if (bands_[k].second >= 0) second(k).forward(p, hidden(activations, k, batch), output(activations, k, batch));
   }
@@ -116,11 +116,11 @@ class Hypernetwork {
     for (std::size_t k = 0; k < bands_.size(); ++k)
       if (bands_[k].second >= 0)
         second(k).backward(p, hidden(activations, k, batch), output(d, k, batch), gradients, hidden(d, k, batch));
-    View<Scalar> d_first = d.first.leftCols(batch);
-    activate_backward<Scalar>(Activation::relu, activations.first.topLeftCorner(rectified_, batch),
-                              d_first.topRows(rectified_));
-    block(gradients, weight_).noalias() += d_first * x.transpose();
-    add_columns<Scalar>(block(gradients, bias_), d_first);
+    View<Scalar> d_first = d.first.leftCols(batch), d_bias = block(gradients, bias_);
+    rectify_backward<Scalar>(activations.first.topLeftCorner(rectified_, batch), d_first.topRows(rectified_),
+                             d_bias.topRows(rectified_));
+    add_columns<Scalar>(d_bias.bottomRows(rows_ - rectified_), d_first.bottomRows(rows_ - rectified_));
+    product<Scalar>(block(gradients, weight_), d_first, transposed(x), {.add = true});
   }
 
  private:

@@ -36,7 +36,7 @@ void initialise_orthogonal(View<Scalar> w, double gain, Random& random) {
 template <class Scalar>
 void initialise_orthogonal(const ParameterLayout& layout, std::string_view prefix, Vector<Scalar>& p, double gain,
                            Random& random) {
-  for (const Block& b : layout.blocks()) {
+  for (const NamedBlock& b : layout.blocks()) {
     if (!b.name.starts_with(prefix)) continue;
     if (b.rank == 2) {
       initialise_orthogonal(block(p, b), gain, random);

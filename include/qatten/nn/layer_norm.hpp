@@ -42,7 +42,7 @@ class LayerNorm {
     detail::check_prepared("LayerNorm", cache.normalised, x.cols());
     const auto gamma = block(p, weight_).col(0).array(), beta = block(p, bias_).col(0).array();
     for (Index j = 0; j < x.cols(); ++j) {
-      cache.scale(0, j) = normalise(x.col(j), cache.normalised.col(j));
+      cache.scale(0, j) = normalise(x.col(j).data(), cache.normalised.col(j).data());
       y.col(j) = gamma * cache.normalised.col(j).array() + beta;
     }
   }
@@ -51,7 +51,7 @@ class LayerNorm {
   void evaluate(const Vector<Scalar>& p, ConstView<Scalar> x, View<Scalar> y) const {
     const auto gamma = block(p, weight_).col(0).array(), beta = block(p, bias_).col(0).array();
     for (Index j = 0; j < x.cols(); ++j) {
-      normalise(x.col(j), y.col(j));
+      normalise(x.col(j).data(), y.col(j).data());
       y.col(j) = gamma * y.col(j).array() + beta;
     }
   }
@@ -66,21 +66,21 @@ class LayerNorm {
       block(gradients, weight_).col(0).array() += dy.col(j).array() * x_hat;
       block(gradients, bias_).col(0) += dy.col(j);
       dx.col(j) = gamma * dy.col(j).array();
-      const Scalar mean = dx.col(j).sum() / features;
-      const Scalar along = (dx.col(j).array() * x_hat).sum() / features;
+      const Scalar mean = sum(dx.col(j).data(), weight_.rows) / features;
+      const Scalar along = dot(dx.col(j).data(), cache.normalised.col(j).data(), weight_.rows) / features;
       dx.col(j) = cache.scale(0, j) * (dx.col(j).array() - mean - x_hat * along);
     }
   }
 
  private:
-  template <class In, class Out>
-  Scalar normalise(const In& x, Out&& x_hat) const {
+  Scalar normalise(const Scalar* x, Scalar* x_hat) const {
     using std::sqrt;
-    const auto features = static_cast<Scalar>(double(weight_.rows));
-    const Scalar mean = x.sum() / features;
-    x_hat = x.array() - mean;
-    const Scalar scale = Scalar(1) / sqrt(x_hat.squaredNorm() / features + Scalar(1e-5));
-    x_hat *= scale;
+    const Index n = weight_.rows;
+    const auto features = static_cast<Scalar>(double(n));
+    const Scalar mean = sum(x, n) / features;
+    for (Index i = 0; i < n; ++i) x_hat[i] = x[i] - mean;
+    const Scalar scale = Scalar(1) / sqrt(dot(x_hat, x_hat, n) / features + Scalar(1e-5));
+    for (Index i = 0; i < n; ++i) x_hat[i] *= scale;
     return scale;
   }
 

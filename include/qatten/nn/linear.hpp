@@ -9,6 +9,7 @@
 
 #include "qatten/core/math.hpp"
 #include "qatten/core/parameters.hpp"
+#include "qatten/core/product.hpp"
 #include "qatten/nn/initialise.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -38,16 +39,15 @@ class Linear {
   void forward(const Vector<Scalar>& p, ConstView<Scalar> x, View<Scalar> y) const {
     detail::check_shape("Linear", "x", x, inputs(), -1);
     detail::check_shape("Linear", "y", y, outputs(), x.cols());
-    y.noalias() = block(p, weight_) * x;
-    if (bias_.size() > 0) y.colwise() += block(p, bias_).col(0);
+    product<Scalar>(y, block(p, weight_), x, {.bias = bias_.size() > 0 ? block(p, bias_).data() : nullptr});
   }
 
   /// Adds to `gradients`, overwrites `dx`; an empty `dx` is not computed.
   void backward(const Vector<Scalar>& p, ConstView<Scalar> x, ConstView<Scalar> dy, Vector<Scalar>& gradients,
                 View<Scalar> dx) const {
-    block(gradients, weight_).noalias() += dy * x.transpose();
+    product<Scalar>(block(gradients, weight_), dy, transposed(x), {.add = true});
     if (bias_.size() > 0) add_columns<Scalar>(block(gradients, bias_), dy);
-    if (dx.size() > 0) dx.noalias() = block(p, weight_).transpose() * dy;
+    if (dx.size() > 0) product<Scalar>(dx, transposed(block(p, weight_)), dy);
   }
 
  private:

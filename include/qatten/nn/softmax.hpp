@@ -5,24 +5,52 @@
 //
 // Backward, with δ = ∂L/∂y, from the output alone:   ∂x_i = y_i (δ_i − Σ_j y_j δ_j)
 
-#include "qatten/core/view.hpp"
+#include <algorithm>
+#include <limits>
+
+#include "qatten/core/lanes.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-/// x = softmax(x) in place, column by column. Allocates nothing.
+namespace detail {
+
+/// eˣ of x <= 0, and 0 where that is no normal number: Eigen's packets would stop at the smallest one.
+template <class Value>
+Value decay(const Value& x) {
+  return exponential(x);
+}
+template <class Scalar>
+Pack<Scalar> decay(Pack<Scalar> x) {
+  return where_at_least(x, Scalar(std::numeric_limits<Scalar>::min_exponent) * Scalar(0.6931), exponential(x));
+}
+
+}  // namespace detail
+
+/// x = softmax(x) in place, column by column; the columns lie one behind the other. Allocates nothing.
 template <class Scalar>
 void softmax(View<Scalar> x) {
-  for (Index j = 0; j < x.cols(); ++j) x.col(j).array() -= x.col(j).maxCoeff();
-  x = x.array().exp();
-  for (Index j = 0; j < x.cols(); ++j) x.col(j) /= x.col(j).sum();
+  eigen_assert(x.cols() <= 1 || x.outerStride() == x.rows());
+  const Index n = x.rows();
+  Scalar* const all = x.data();
+  for (Scalar* column = all; column != all + x.size(); column += n) {
+    const Scalar largest = *std::max_element(column, column + n);
+    for (Index i = 0; i < n; ++i) column[i] -= largest;
+  }
+  lanes<Scalar>(x.size(), [&](auto at) { at.store(all, detail::decay(at(all))); });
+  for (Scalar* column = all; column != all + x.size(); column += n) {
+    const Scalar scale = Scalar(1) / sum(column, n);
+    for (Index i = 0; i < n; ++i) column[i] *= scale;
+  }
 }
 
 /// dx from y = softmax(x) and dy. dx may be dy.
 template <class Scalar>
 void softmax_backward(ConstView<Scalar> y, ConstView<Scalar> dy, View<Scalar> dx) {
   for (Index j = 0; j < y.cols(); ++j) {
-    const Scalar mean = y.col(j).dot(dy.col(j));
-    dx.col(j) = y.col(j).array() * (dy.col(j).array() - mean);
+    const Scalar *yj = y.col(j).data(), *dyj = dy.col(j).data();
+    Scalar* const dxj = dx.col(j).data();
+    const Scalar mean = dot(yj, dyj, y.rows());
+    for (Index i = 0; i < y.rows(); ++i) dxj[i] = yj[i] * (dyj[i] - mean);
   }
 }
 

@@ -824,6 +824,7 @@ class Connection:
                 raise ConnectionLost(str(error))
             if not data:
                 raise ConnectionLost("closed")
+            self.decoder.feed(data)
             if time.monotonic() > deadline:
                 raise ProtocolError(TIMEOUT, "a frame that does not end")
 

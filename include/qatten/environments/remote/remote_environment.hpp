@@ -86,14 +86,15 @@ class RemoteEnvironment {
   }
 
   void reset_begin(const Random& stream) {
-    require(phase_ != Phase::resetting && phase_ != Phase::stepping, "reset_begin", "a call is under way");
+    detail::require(phase_ != Phase::resetting && phase_ != Phase::stepping, "RemoteEnvironment::reset_begin",
+                    "a call is under way");
     reset_ = remote::reset_request(stream);
     phase_ = Phase::resetting;
     sent_ = attempt([&] { send_reset(); });
   }
 
   void reset_end() {
-    require(phase_ == Phase::resetting, "reset_end", "expected reset_begin before it");
+    detail::require(phase_ == Phase::resetting, "RemoteEnvironment::reset_end", "expected reset_begin before it");
     for (int attempts = 1; !(sent_ && attempt([&] { receive_reset(); })); ++attempts) {
       if (attempts >= options_.max_attempts) {
         phase_ = Phase::over;
@@ -116,14 +117,14 @@ class RemoteEnvironment {
   }
 
   void step_begin(std::span<const int> actions) {
-    require(phase_ == Phase::running, "step_begin", "expected a reset before it");
+    detail::require(phase_ == Phase::running, "RemoteEnvironment::step_begin", "expected a reset before it");
     check_actions(actions);
     phase_ = Phase::stepping;
     sent_ = attempt([&] { send(remote::Type::step, [&](remote::Bytes& to) { remote::put_step(to, actions); }); });
   }
 
   StepResult step_end() {
-    require(phase_ == Phase::stepping, "step_end", "expected step_begin before it");
+    detail::require(phase_ == Phase::stepping, "RemoteEnvironment::step_end", "expected step_begin before it");
     const std::uint32_t steps = result_->step;
     const bool sound = sent_ && attempt([&] {
                          receive_result(options_.step_timeout, steps + 1);
@@ -166,10 +167,6 @@ class RemoteEnvironment {
     RemoteFault kind;
     bool usable;
   };
-
-  static void require(bool condition, const char* function, const char* message) {
-    detail::require(condition, std::string("RemoteEnvironment::") + function, message);
-  }
 
   /// Calls f; false when a fault ended it. The fault is counted and the connection, unless still usable, dropped.
   template <class F>
@@ -348,7 +345,7 @@ class RemoteEnvironment {
 
   /// A request without payload; the payload of its answer.
   remote::Bytes ask(remote::Type request, remote::Type answer) {
-    require(phase_ == Phase::over || phase_ == Phase::running, "ask", "a call is under way");
+    detail::require(phase_ == Phase::over || phase_ == Phase::running, "RemoteEnvironment::ask", "a call is under way");
     remote::Bytes payload;
     const bool sound = attempt([&] {
       send(request, [](remote::Bytes&) {});

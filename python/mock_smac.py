@@ -113,6 +113,8 @@ class MockSmac:
 
     def get_obs_agent(self, i):
         me = self.allies[i]
+        if self._fault == "bad_shape" and i == 0:
+            return array("f", bytes(4 * self.get_obs_size() + 4))
         if not me.alive:
             return array("f", bytes(4 * self.get_obs_size()))
         row = [float(bit) for bit in self._moves(me)]
@@ -123,8 +125,6 @@ class MockSmac:
             if j != i:
                 row += self._seen(me, ally, 1.0, self.ally_shield)
         row += [me.health / MAX_HEALTH] + self._shield(me, self.ally_shield) + self._kind(me)
-        if self._fault == "bad_shape" and i == 0:
-            row.append(0.0)
         return array("f", row)
 
     def get_state(self):

@@ -152,7 +152,7 @@ TEST_CASE("delays, dribbling bytes and slow readers are no faults") {
   }
 }
 
-TEST_CASE("an environment that fails in every episode is given up with its reason") {
+TEST_CASE("a fault of the environment arrives in words") {
   RemoteEnvironment environment(mock({"faults=bad_mask@1"}));
   environment.reset(Random(1));
   CHECK(environment.step(std::vector<int>{1, 1, 1}).aborted);
@@ -220,7 +220,6 @@ TEST_CASE("a server whose parent dies, however suddenly, ends with it") {
 
 TEST_CASE("a server started by hand serves many at a time, each in a process of its own") {
   const TemporaryFolder folder;
-  remote::ServerProcess unused(mock_command(), "", remote::Clock::now() + std::chrono::seconds(20));
   std::vector<std::string> command = mock_command({"faults=freeze@2", "fault_log=" + folder / "log"});
   const std::string endpoint = "unix:" + folder / "socket";
   command.insert(command.end(), {"--kill-after", "0.3", "--listen", endpoint});

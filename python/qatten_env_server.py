@@ -857,6 +857,58 @@ class Connection:
                         pass  # the main thread will find out, or the next beat
 
 
+class Replay(Connection):
+    """Plays the server's side of a recording: the k-th connection that is made gets the k-th one that was recorded, and
+    must ask what was asked then."""
+
+    OPENED, SENT, RECEIVED, CLOSED = range(4)
+
+    def serve(self):
+        self.decoder.limit = MAX_PAYLOAD
+        try:
+            for event, data in self._events():
+                if event == self.RECEIVED:
+                    self.transmit(data)
+                elif event == self.SENT:
+                    self._expect(data)
+            if event != self.CLOSED:  # the recording ends here, whatever came next
+                self._receive(self.options.idle_timeout)
+        except (ConnectionLost, OSError):
+            pass
+        except ProtocolError as error:
+            self._tell(error.code, str(error))
+        finally:
+            self.done.set()
+            self.sock.close()
+
+    def _events(self):
+        """What happened to this connection."""
+        with open(self.options.replay, "rb") as file:
+            data = file.read()
+        if data[:8] != b"QENVREC1":
+            raise ProtocolError(INTERNAL, "%s does not start with QENVREC1" % self.options.replay)
+        at, connection, events = 8, 0, []
+        while at + 16 <= len(data):
+            _, event, size = struct.unpack_from("<QII", data, at)
+            connection += event == self.OPENED
+            if connection == self.options.connections:
+                events.append((event, data[at + 16 : at + 16 + size]))
+            at += 16 + size
+        if not events:
+            raise ProtocolError(BAD_STATE, "the recording has no connection %d" % self.options.connections)
+        return events
+
+    def _expect(self, data):
+        recorded = FrameDecoder()
+        recorded.limit = MAX_PAYLOAD
+        recorded.feed(data)
+        expected, got = recorded.next(), self._receive(self.options.idle_timeout)
+        self.session_id, self.sequence = got[1], got[2]
+        if got != expected and not got[0] == expected[0] == HELLO:  # tokens are not recorded, names and seeds no matter
+            raise ProtocolError(BAD_STATE, "request %d (type %d) is not the recorded one (type %d)" %
+                                (got[2], got[0], expected[0]))
+
+
 # -------------------------------------------------------------------------------------------------------------- server
 
 
@@ -925,6 +977,7 @@ class Server:
                 if listener not in ready:
                     continue
                 sock, _ = listener.accept()
+                self.options.connections += 1
                 if self.options.parent:
                     restore_signals()
                     self.connection(sock, self.make, self.options).serve()
@@ -1051,7 +1104,8 @@ def load(name):
 def parse_options(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--env", required=True, metavar="MODULE:CLASS", help="a class or function that makes the environment")
+    add("--env", metavar="MODULE:CLASS", help="a class or function that makes the environment")
+    add("--replay", metavar="FILE", help="no environment, but the server's side of a recording")
     add("--arg", action="append", default=[], type=literal, metavar="NAME=VALUE", help="its arguments, Python literals")
     add("--args-json", default="{}", help="more of them, as a JSON object")
     add("--positional", action="append", default=[], help="positional ones, as in gymnasium:make CartPole-v1")
@@ -1070,6 +1124,9 @@ def parse_options(argv):
     add("--kill-after", type=float, default=10, help="seconds that a process may outlive its client")
     add("--parent", action="store_true", help="started by a program: end with the standard input, serve in this process")
     options = parser.parse_args(argv)
+    if bool(options.env) == bool(options.replay):
+        parser.error("expected either --env or --replay")
+    options.connections = 0
     options.args = dict(options.arg, **json.loads(options.args_json))
     options.token = os.environ.pop("QATTEN_TOKEN", "").encode()
     if options.token_file:
@@ -1092,7 +1149,7 @@ def main(argv=None, connection=Connection):
     os.set_inheritable(SAVED_STDOUT, False)
     os.dup2(2, 1)
     sys.path.insert(0, os.getcwd())
-    target = load(options.env)
+    target = load(options.env) if options.env else None
 
     def make(seed):
         args = dict(options.args)
@@ -1105,7 +1162,7 @@ def main(argv=None, connection=Connection):
 
     signal.signal(signal.SIGTERM, terminate)
     signal.signal(signal.SIGINT, terminate)
-    Server(make, options, connection).run()
+    Server(make, options, Replay if options.replay else connection).run()
 
 
 if __name__ == "__main__":

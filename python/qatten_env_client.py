@@ -163,7 +163,14 @@ class RemoteMultiAgentEnv:
                      heartbeat=np.float64(self.heartbeat), name="qatten_env_client")
         if self.token:
             hello["token"] = np.frombuffer(self.token.encode(), np.uint8)
-        welcome = wire.unpack_blocks(self._ask(wire.HELLO, wire.WELCOME, wire.pack_blocks(**hello), self.reset_timeout))
+        try:
+            payload = self._ask(wire.HELLO, wire.WELCOME, wire.pack_blocks(**hello), self.reset_timeout)
+            self._agree(wire.unpack_blocks(payload))
+        except (RemoteError, wire.ProtocolError):
+            self._drop()
+            raise
+
+    def _agree(self, welcome):
         names = wire.take(welcome, "metric_names", str)
         self.metric_names = names.split("\n") if names else []
         self.layout = wire.Layout(wire.take(welcome, "sizes", np.int32, 6), len(self.metric_names))

@@ -742,7 +742,7 @@ class Connection:
             ["save_replay"] if hasattr(adapter.env, "save_replay") else [])
         description = {"environment": self.options.env, "args": self.options.args,
                        "adapter": type(adapter).__name__, "python": platform.python_version(),
-                       "numpy": np.__version__, "system": platform.platform(), "pid": os.getpid(),
+                       "numpy": np.__version__, "system": platform.system() + " " + platform.machine(), "pid": os.getpid(),
                        "seed": self.session.seed,
                        "timeouts_as_terminal": self.options.timeouts_as_terminal,
                        "module_version": str(getattr(sys.modules.get(self.options.env.split(":")[0].split(".")[0]),

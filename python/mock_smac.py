@@ -83,6 +83,9 @@ class MockSmac:
 
     def reset(self, seed=None):
         self._episodes += 1
+        if self.frozen and self._cache:
+            self._episode_steps = 0
+            return self.get_obs(), self.get_state()
         self.chance = random.Random(self._episode_name(seed))
         self.allies = self._team(9.0, self.n_agents, self.ally_shield)
         self.enemies = self._team(23.0, self.n_enemies, self.enemy_shield)

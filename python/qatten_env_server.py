@@ -990,13 +990,13 @@ class Server:
             if endpoint.startswith("unix:"):
                 unlink_quietly(endpoint[5:])
             for child in list(self.children):
-                os.killpg(child, signal.SIGTERM)
+                kill_group(child, signal.SIGTERM)
             deadline = time.monotonic() + 5
             while self.children and time.monotonic() < deadline:
                 self.reap()
                 time.sleep(0.02)
             for child in list(self.children):
-                os.killpg(child, signal.SIGKILL)
+                kill_group(child, signal.SIGKILL)
 
     def fork(self, listener, sock):
         pid = os.fork()
@@ -1019,8 +1019,11 @@ class Server:
         except SystemExit:
             status = 0
         finally:
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                sys.stderr.flush()
+            finally:  # whatever comes: this process is no server
+                os._exit(status)
 
     def reap(self):
         for child, watched in list(self.children.items()):
@@ -1028,10 +1031,7 @@ class Server:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 self.kill_if_forsaken(child, watched)
                 continue
-            try:
-                os.killpg(child, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+            kill_group(child, signal.SIGKILL)
             os.waitpid(child, 0)
             watched[0].close()
             del self.children[child]
@@ -1043,7 +1043,14 @@ class Server:
         if watched[1] is None:
             watched[1] = time.monotonic()
         elif time.monotonic() - watched[1] > self.options.kill_after:
-            os.killpg(child, signal.SIGKILL)
+            kill_group(child, signal.SIGKILL)
+
+
+def kill_group(group, number):
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody, or only the dead, left in it
 
 
 def restore_signals():

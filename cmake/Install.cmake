@@ -14,8 +14,7 @@ endif()
 if(TARGET qatten_remote)
   install(TARGETS qatten_remote EXPORT qatten_remote)
   install(EXPORT qatten_remote NAMESPACE qatten:: FILE qattenRemoteTargets.cmake DESTINATION "${package_dir}")
-  install(PROGRAMS python/qatten_env_server.py TYPE BIN)
-  install(FILES python/qatten_env_client.py DESTINATION "${CMAKE_INSTALL_DATADIR}/qatten/python")
+  install(DIRECTORY python DESTINATION "${CMAKE_INSTALL_DATADIR}/qatten" PATTERN __pycache__ EXCLUDE)
 endif()
 
 configure_package_config_file(cmake/qattenConfig.cmake.in "${PROJECT_BINARY_DIR}/qattenConfig.cmake"

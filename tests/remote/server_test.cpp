@@ -254,8 +254,9 @@ TEST_CASE("endpoints") {
   for (const char* good : {"unix:/tmp/x", "tcp:127.0.0.1:80", "tcp:[::1]:65535"})
     CHECK(parse_endpoint(good).text() == good);
   CHECK(parse_endpoint("tcp:localhost:1").host == "127.0.0.1");
-  for (const std::string bad : {"", "unix:", "tcp:", "tcp:80", "tcp:host:80", "tcp:127.0.0.1:65536", "tcp:127.0.0.1:",
-                                "tcp:127.0.0.1:8x", "http://x", ("unix:" + std::string(108, 'a')).c_str()})
+  for (const std::string& bad :
+       std::vector<std::string>{"", "unix:", "tcp:", "tcp:80", "tcp:host:80", "tcp:127.0.0.1:65536",
+                                "tcp:127.0.0.1:", "tcp:127.0.0.1:8x", "http://x", "unix:" + std::string(108, 'a')})
     CHECK_THROWS_AS(parse_endpoint(bad), Error);
   CHECK(refusal({}).find("either an endpoint or a command") != std::string::npos);
   CHECK(refusal(quick({.endpoint = "unix:/nonexistent/socket"})).find("/nonexistent/socket") != std::string::npos);

@@ -174,10 +174,14 @@ class EnvironmentServer {
       if (std::ssize(connections_) >= options_.max_connections) continue;  // closes it
       connections_.emplace_back();
       Connection& connection = connections_.back();
-      connection.thread = std::thread([this, &connection, s = std::move(*socket)]() mutable {
-        serve(std::move(s));
-        connection.done = true;
-      });
+      try {
+        connection.thread = std::thread([this, &connection, s = std::move(*socket)]() mutable {
+          serve(std::move(s));
+          connection.done = true;
+        });
+      } catch (const std::system_error&) {  // no more threads: the client is turned away
+        connections_.pop_back();
+      }
     }
   }
 

@@ -24,7 +24,7 @@ struct RemoteOptions {
   std::string token{};                 ///< what the server demands, if it does
   bool allow_remote = false;           ///< an endpoint beyond this machine (needs a token)
   std::uint64_t seed = 0;              ///< for environments that can only be seeded when they are made
-  double connect_timeout = 5;          ///< also: to start the server's process, times 12
+  double connect_timeout = 5;          ///< until the first sign of life, too; times 12 to start a server
   double handshake_timeout = 60;       ///< making the environment included
   double first_reset_timeout = 300;    ///< of a connection: StarCraft II starts here
   double reset_timeout = 60;
@@ -301,7 +301,9 @@ class RemoteEnvironment {
   remote::Frame receive(remote::Type type, double timeout) {
     if (!channel_) throw remote::ConnectionLost("not connected");
     const auto deadline = asked_ + remote::duration(timeout), start = remote::Clock::now();
-    const auto silence = remote::duration(3.5 * options_.heartbeat);
+    // Before the handshake nobody may have read our HELLO yet, nor know of the heartbeat.
+    const double patience = std::max(3.5 * options_.heartbeat, session_ == 0 ? options_.connect_timeout : 0);
+    const auto silence = remote::duration(patience);
     for (;;) {
       // Time in which nobody listened is no silence.
       const auto dead = std::max(channel_->heard(), start) + silence;
@@ -312,8 +314,7 @@ class RemoteEnvironment {
           throw Fault(RemoteFault::slow, false,
                       "no answer after " + std::to_string(timeout) + " s, though the server lives");
         if (now >= std::max(channel_->heard(), start) + silence)
-          throw Fault(RemoteFault::silent, false,
-                      "no sign of life for " + std::to_string(3.5 * options_.heartbeat) + " s");
+          throw Fault(RemoteFault::silent, false, "no sign of life for " + std::to_string(patience) + " s");
         continue;
       }
       if (frame->type == remote::Type::busy) continue;

@@ -18,7 +18,9 @@
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/io/named_parameters.hpp"
 #include "qatten/learners/q_learner.hpp"
-#include "qatten/mixers/by_name.hpp"
+#include "qatten/mixers/qatten.hpp"
+#include "qatten/mixers/qmix.hpp"
+#include "qatten/mixers/vdn.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/training/rollout.hpp"
 
@@ -85,13 +87,6 @@ struct MixerPeer {
   typename Mixer::Cache cache;
   typename Mixer::Scratch scratch;
 };
-
-template <class Peer>
-void add_mixer(Cases& cases, const std::string& name, std::shared_ptr<Peer> peer) {
-  cases[name + "/forward_backward"] = {[=] { peer->forward_backward(); },
-                                       [=](SafeTensors& file) { peer->write(file, name); }};
-  cases[name + "/one_row"] = {[=] { peer->one_row(); }, [](SafeTensors&) {}};
-}
 
 /// A team: unrolled with gradients, and one decision.
 struct AgentPeer {
@@ -203,27 +198,31 @@ void write_episodes(SafeTensors& file, const Map& map) {
   }
 }
 
+template <class Mixer>
+void add_mixer(Cases& cases, const std::string& name, const Map& map, const Threads* threads, const auto& make) {
+  ParameterLayout alone, both;
+  const auto peer = std::make_shared<MixerPeer<Mixer>>(alone, make(alone), map);
+  cases[name + "/forward_backward"] = {[=] { peer->forward_backward(); },
+                                       [=](SafeTensors& file) { peer->write(file, name); }};
+  cases[name + "/one_row"] = {[=] { peer->one_row(); }, [](SafeTensors&) {}};
+  const RecurrentAgent<float> agent(both, "agent", agent_options(map));
+  const auto learner = std::make_shared<LearnerPeer<Mixer>>(both, agent, make(both), map, threads);
+  cases[name + "/update"] = {[=] { learner->update(); },
+                             [=](SafeTensors& file) { learner->write(file, name + "/update"); }};
+}
+
 Cases cases_of(const Map& map, const Threads* threads) {
   Cases cases;
-  for (const std::string name : {"qatten", "qatten-pymarl2", "qmix", "vdn"}) {
-    ParameterLayout alone, both;
-    const AnyMixer<float> any = make_mixer<float>(name, alone, map.agents, map.state, map.unit);
-    std::visit(
-        [&]<class M>(const M& mixer) { add_mixer(cases, name, std::make_shared<MixerPeer<M>>(alone, mixer, map)); },
-        any);
-    const RecurrentAgent<float> agent(both, "agent", agent_options(map));
-    const auto add_update = [&]<class M>(const M& mixer) {
-      const auto peer = std::make_shared<LearnerPeer<M>>(both, agent, mixer, map, threads);
-      cases[name + "/update"] = {[=] { peer->update(); },
-                                 [=](SafeTensors& file) { peer->write(file, name + "/update"); }};
+  const auto qatten = [&](const QattenOptions& options) {
+    return [&map, options](ParameterLayout& layout) {
+      return Qatten<float>(layout, "mixer", map.agents, map.state, map.unit, options);
     };
-    std::visit(
-        [&]<class M>(const M& mixer) {
-          if constexpr (std::same_as<M, Qatten<float>> || std::same_as<M, Qmix<float>> || std::same_as<M, Vdn<float>>)
-            add_update(mixer);
-        },
-        make_mixer<float>(name, both, map.agents, map.state, map.unit));
-  }
+  };
+  add_mixer<Qatten<float>>(cases, "qatten", map, threads, qatten(QattenOptions::authors()));
+  add_mixer<Qatten<float>>(cases, "qatten-pymarl2", map, threads, qatten(QattenOptions::pymarl2()));
+  add_mixer<Qmix<float>>(cases, "qmix", map, threads,
+                         [&](ParameterLayout& layout) { return Qmix<float>(layout, "mixer", map.agents, map.state); });
+  add_mixer<Vdn<float>>(cases, "vdn", map, threads, [&](ParameterLayout&) { return Vdn<float>(map.agents); });
   const auto agent = std::make_shared<AgentPeer>(map);
   cases["gru/forward_backward"] = {[=] { agent->forward_backward(); }, [](SafeTensors&) {}};
   cases["gru/act"] = {[=] { agent->act(); }, [=](SafeTensors& file) { agent->write(file); }};

@@ -15,8 +15,6 @@ PANELS = (
 
 def growth():
     rows = by_name("growth")
-    if not rows:
-        return None
     mixers = ("vdn", "qmix", "qatten", "qatten-pymarl2")
     canvas = svg.Canvas(980, 730, "Time per row of each mixer, one thread")
     canvas.legend(16, 52, [(NAMES[m], svg.COLOURS[k], "") for k, m in enumerate(mixers)]
@@ -39,20 +37,13 @@ def floors():
     rows = []
     for title, program, pattern, target in FLOORS:
         found = by_name(program)
-        values = [found.get(pattern.format(name), {}).get("floor") for name in MAPS]
-        if any(v is not None for v in values):
-            rows.append((title, values, target))
-    if not rows:
-        return None
+        rows.append((title, [found[pattern.format(name)]["floor"] for name in MAPS], target))
     return svg.dot_chart("Time / time of the bare matrix products by Eigen (VDN: one pass over its data)",
                          "ratio, less is better", MAPS, rows, mark_label="target: at most")
 
 
 def peers_figure():
-    rows = [(label(*key), [found.get(name, {}).get("ratio") for name in MAPS], AIMS.get(key))
-            for key, found in peers().items()]
-    if not rows:
-        return None
+    rows = [(label(*key), [found[name]["ratio"] for name in MAPS], AIMS.get(key)) for key, found in peers().items()]
     return svg.dot_chart("PyTorch's time / ours, the same work", "ratio, more is better; 1: as fast as PyTorch", MAPS,
                          rows, log=True, mark_label="aim: at least")
 
@@ -73,8 +64,6 @@ def products():
             rows.append(None)
         last = name
         rows.append((f"{name} {shape}", [row.get(counter) for counter, _ in series], None))
-    if not rows:
-        return None
     return svg.dot_chart("Bare matrix products, one thread", "GFLOP/s, more is better", [s for _, s in series], rows)
 
 

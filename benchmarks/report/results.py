@@ -62,21 +62,30 @@ def machine():
     }
 
 
-def load(name, folder=FOLDER):
-    """The file's contents; None when it has not been measured."""
-    path = folder / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+class Missing(Exception):
+    """A number that is not there."""
 
 
-def by_name(name, folder=FOLDER):
+class Rows(dict):
+    def __missing__(self, key):
+        raise Missing(f"no number for {key}")
+
+
+def load(name):
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        raise Missing(f"no {path.relative_to(ROOT)}")
+    return json.loads(path.read_text())
+
+
+def by_name(name):
     """{benchmark's name without BM_…/: its row}"""
-    found = load(name, folder)
-    return {row["name"].split("/", 1)[1]: row for row in found["rows"]} if found else {}
+    return Rows((row["name"].split("/", 1)[1], row) for row in load(name)["rows"])
 
 
-def peers(folder=FOLDER):
+def peers():
     """{(case, threads, mode): {map: row}}, in the order of measurement"""
-    found, rows = load("peers", folder), {}
-    for row in found["rows"] if found else []:
-        rows.setdefault((row["case"], row["threads"], row["mode"]), {})[row["map"]] = row
+    rows = {}
+    for row in load("peers")["rows"]:
+        rows.setdefault((row["case"], row["threads"], row["mode"]), Rows())[row["map"]] = row
     return rows

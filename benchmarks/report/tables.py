@@ -3,7 +3,7 @@
 import re
 
 from figures import label
-from results import MAPS, ROOT, by_name, load, peers, write
+from results import MAPS, ROOT, by_name, load, peers
 from targets import AIMS, DECISION, FLOORS, ONE_ROW, SPEEDUP
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -139,11 +139,11 @@ ALL = {"machine": machine, "floors": floors, "throughput": throughput, "acting":
        "peers": peers_table, "growth": growth, "products": products, "compile_time": compile_time}
 
 
-def fill():
-    """Every table of the page anew. An unknown name, or numbers that are missing, is an error."""
+def page():
+    """The page with every table anew. An unknown name, or numbers that are missing, is an error."""
     text = PAGE.read_text()
     pattern = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
     used = set(pattern.findall(text))
     if used != set(ALL):
         raise SystemExit(f"{PAGE.name}: tables {sorted(used ^ set(ALL))} are on one side only")
-    write(PAGE, pattern.sub(lambda m: f"<!-- table {m[1]} -->\n\n{ALL[m[1]]()}\n\n<!-- end -->", text))
+    return pattern.sub(lambda m: f"<!-- table {m[1]} -->\n\n{ALL[m[1]]()}\n\n<!-- end -->", text)

@@ -51,8 +51,10 @@ def two_layers(inputs, hidden, outputs, bias=True):
 
 
 class Vdn(nn.Module):
+    """Every mixer: qs [R, n], state [R, …], units [R, n, …] -> q_tot [R], its regulariser of each row or None."""
+
     def forward(self, qs, state, units):
-        return qs.sum(1), 0
+        return qs.sum(1), None
 
 
 class Qmix(nn.Module):
@@ -67,7 +69,7 @@ class Qmix(nn.Module):
     def forward(self, qs, state, units):
         w_1 = self.hyper_w_1(state).abs().view(*qs.shape, self.embed)
         y = F.elu((qs[:, :, None] * w_1).sum(1) + self.hyper_b_1(state))
-        return (self.hyper_w_final(state).abs() * y).sum(1) + self.V(state).squeeze(1), 0
+        return (self.hyper_w_final(state).abs() * y).sum(1) + self.V(state).squeeze(1), None
 
 
 class QattenAuthors(nn.Module):
@@ -92,7 +94,7 @@ class QattenAuthors(nn.Module):
 
     def forward(self, qs, state, units):
         values, logits = self.attend(self.selector_extractors, self.key_extractors, qs, state, units)
-        regulariser = self.REGULARISER * sum((x**2).mean() for x in logits)
+        regulariser = self.REGULARISER * sum((x**2).mean(1) for x in logits)
         return sum(values) + self.V(state).squeeze(1), regulariser
 
 
@@ -108,7 +110,7 @@ class QattenPymarl2(QattenAuthors):
     def forward(self, qs, state, units):
         values, _ = self.attend(self.query_embedding_layers, self.key_embedding_layers, qs, state, units)
         weights = self.head_embedding_layer(state).abs()
-        return (weights * torch.stack(values, 1)).sum(1) + self.constrant_value_layer(state).squeeze(1), 0
+        return (weights * torch.stack(values, 1)).sum(1) + self.constrant_value_layer(state).squeeze(1), None
 
 
 def make_mixer(name, agents, state, unit):
@@ -156,9 +158,8 @@ class QLearner:
             targets = batch["rewards"] + self.gamma * batch["continues"] * next_q_tot
         q_tot, regulariser = self.mix(self.mixer, chosen, batch["state"][:-1], batch["units"][:-1])
         mask = batch["mask"]
-        # Padded units are zeros and so are their logits: the mean over real steps from that over all.
-        regulariser = regulariser * (mask.numel() / mask.sum())
-        return ((mask * (q_tot - targets)) ** 2).sum() / mask.sum() + regulariser
+        loss = ((mask * (q_tot - targets)) ** 2).sum() / mask.sum()
+        return loss if regulariser is None else loss + (mask.flatten() * regulariser).sum() / mask.sum()
 
     def update(self, batch):
         loss = self.loss_of(batch)

@@ -171,6 +171,7 @@ struct LearnerPeer {
 
   void write(SafeTensors& file, const std::string& name) const {
     add_parameters(file, layout, first, name + "/p/");
+    add_parameters(file, layout, learner.gradients(), name + "/gradient/");
     add_parameters(file, layout, learner.state().parameters, name + "/after/");
     const std::vector<float> found = {float(stats.loss), float(stats.grad_norm)};
     file.add(name + "/loss_and_norm", Shape{2}, std::span<const float>(found));

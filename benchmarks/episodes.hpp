@@ -33,7 +33,7 @@ Batch pack(const std::vector<Episode<float>>& all) {
   std::vector<const Episode<float>*> pointers;
   for (const auto& e : all) pointers.push_back(&e);
   Batch batch;
-  batch.template assign<float>(pointers);
+  batch.assign(pointers);
   return batch;
 }
 

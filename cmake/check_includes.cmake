@@ -16,7 +16,8 @@ set(arrows
     "io: core optim replay learners"
     "training: core nn optim replay environments agents mixers learners io"
     "analysis: core nn agents mixers environments/games"
-    "qatten.hpp: core nn optim replay environments agents mixers learners training analysis"
+    "qatten.hpp: core nn optim replay environments agents mixers learners training analysis compiled.hpp"
+    "compiled.hpp: core nn optim replay agents mixers learners"
     "version.hpp:")
 
 cmake_path(ABSOLUTE_PATH INCLUDE_DIR)

@@ -61,7 +61,7 @@ int main() {
   const Qatten<float> mixer(layout, "mixer", info.n_agents, info.state_shape, info.unit_dim);
   QLearner learner(layout, agent, mixer, Adam<float>(), {.target_update = {TargetUpdate::Rule::every_episodes, 50}},
                    Random(1, "parameters"));
-  EpisodeBuffer<float> buffer(1000, std::size_t{64} << 20);
+  EpisodeBuffer buffer(1000, std::size_t{64} << 20);
   EpisodeBatch<float> batch;
   EpsilonGreedyPolicy policy(agent);
   Random exploration(1, "exploration"), replay(1, "replay");
@@ -70,10 +70,11 @@ int main() {
   double sum = 0;
   for (int episode = 1; episode <= 1000; ++episode) {
     policy.set(learner.state().parameters, epsilon(10 * episode), exploration);
-    buffer.add(rollout.play(Random(1, "environment", std::uint64_t(episode)), policy));
-    sum += double(buffer[buffer.size() - 1].rewards.sum());
+    const Episode<float> played = rollout.play(Random(1, "environment", std::uint64_t(episode)), policy);
+    sum += double(played.rewards.sum());
+    buffer.add(played);
     if (buffer.size() < 32) continue;
-    batch.assign<float>(buffer.sample(32, replay));
+    batch.assign(buffer.sample(32, replay));
     const QLearnerStats stats = learner.update(batch, episode);
     if (episode % 200 == 0) {
       std::cout << "episode " << episode << "  return_mean " << sum / 200 << "  loss " << stats.loss << "\n";

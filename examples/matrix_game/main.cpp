@@ -65,7 +65,7 @@ class Trained {
                  Random(options.seed, "parameters")) {
     std::vector<const Episode<float>*> episodes;
     for (const auto& e : game.episodes) episodes.push_back(&e);
-    batch_.template assign<float>(episodes);
+    batch_.assign(episodes);
   }
 
   void train(const Options& options, const std::string& name, const Terminal& terminal) {

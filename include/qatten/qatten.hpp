@@ -37,3 +37,7 @@
 #include "qatten/training/exploration.hpp"
 #include "qatten/training/rollout.hpp"
 #include "qatten/version.hpp"
+
+#ifdef QATTEN_COMPILED
+#include "qatten/compiled.hpp"
+#endif

@@ -364,7 +364,7 @@ void check_q_learner(Golden& golden) {
   std::vector<const Episode<double>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<double> batch;
-  batch.assign<double>(pointers);
+  batch.assign(pointers);
 
   with_mixer(golden, layout, [&]<class M>(const M& mixer) {
     with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {

@@ -50,8 +50,8 @@ struct Batches {
     episodes = random_episodes<S>(lengths, random, sizes);
     std::vector<const Episode<S>*> pointers;
     for (const auto& e : episodes) pointers.push_back(&e);
-    whole.template assign<S>(pointers);
-    tiled.template assign<S>(pointers);
+    whole.assign(pointers);
+    tiled.assign(pointers);
   }
 };
 

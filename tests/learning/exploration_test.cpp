@@ -46,7 +46,7 @@ struct Exploration {
   void train(int updates, double lr, Index batch_size) {
     for (int k = 0; k < updates; ++k) {
       const auto chosen = buffer.sample(batch_size, batches);
-      batch.template assign<float>(chosen);
+      batch.assign(chosen);
       learner->set_optimizer(Adam<float>({.lr = lr * std::pow(0.01, double(k) / updates)}));
       learner->update(batch);
     }
@@ -63,7 +63,7 @@ struct Exploration {
   }
 
   ParameterLayout layout;
-  EpisodeBuffer<float> buffer;
+  EpisodeBuffer buffer;
   std::optional<QLearner<Agent, M, Adam<float>>> learner;
   EpisodeBatch<float> batch;
   Random batches{0};
@@ -132,7 +132,7 @@ TEST_CASE("spotlight with a hundred agents: Qatten looks at the agent in the lig
     Exploration<Qatten<float>, Spotlight, decltype(make)&> training(game, seed, make, 4000, 16, false);
     training.train(2500, 2e-3, 32);
     const auto chosen = training.buffer.sample(1000, training.batches);
-    training.batch.assign<float>(chosen);
+    training.batch.assign(chosen);
     const double loss =
         training.learner->loss(training.learner->state().parameters, training.learner->state().target, training.batch) -
         training.learner->mixer().regulariser(training.learner->mixer_cache());

@@ -1,5 +1,6 @@
 // Same seed, same bits; and a training restored from its checkpoint goes on as if it had never stopped.
 
+#include <algorithm>
 #include <filesystem>
 
 #include "qatten/agents/recurrent.hpp"
@@ -43,7 +44,7 @@ class Training {
       policy_.set(learner_.state().parameters, EpsilonSchedule{.anneal_time = 100}(episodes_), exploration_);
       buffer_.add(rollout_.play(Random(seed_, "environment", static_cast<std::uint64_t>(episodes_)), policy_));
       if (buffer_.size() < 8) continue;
-      batch_.template assign<float>(buffer_.sample(8, replay_));
+      batch_.assign(buffer_.sample(8, replay_));
       learner_.update(batch_, episodes_);
     }
   }
@@ -69,7 +70,7 @@ class Training {
 
   const Vector<float>& parameters() const { return learner_.state().parameters; }
   const auto& state() const { return learner_.state(); }
-  const EpisodeBuffer<float>& buffer() const { return buffer_; }
+  const EpisodeBuffer& buffer() const { return buffer_; }
 
  private:
   std::uint64_t seed_;
@@ -78,7 +79,7 @@ class Training {
   ParameterLayout layout_;
   Agent_ agent_;
   QLearner<Agent_, Qatten<float>, Optimizer_> learner_;
-  EpisodeBuffer<float> buffer_;
+  EpisodeBuffer buffer_;
   EpisodeBatch<float> batch_;
   EpsilonGreedyPolicy<Agent_> policy_;
   Random exploration_, replay_;
@@ -112,8 +113,8 @@ void check_resume() {
     CHECK(continued.state().optimizer.v == undisturbed.state().optimizer.v);
     REQUIRE(continued.buffer().size() == undisturbed.buffer().size());
     for (Index k = 0; k < continued.buffer().size(); ++k) {
-      CHECK(continued.buffer()[k].obs == undisturbed.buffer()[k].obs);
-      CHECK(continued.buffer()[k].actions == undisturbed.buffer()[k].actions);
+      CHECK(continued.buffer()[k].header() == undisturbed.buffer()[k].header());
+      CHECK(std::ranges::equal(continued.buffer()[k].content(), undisturbed.buffer()[k].content()));
     }
   }
   std::filesystem::remove(path);

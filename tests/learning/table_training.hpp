@@ -26,7 +26,7 @@ struct TableTraining {
     episodes = enumerate_episodes(environment, std::span<const Random>(streams), steps);
     std::vector<const Episode<float>*> pointers;
     for (const auto& e : episodes) pointers.push_back(&e);
-    batch.template assign<float>(pointers);
+    batch.assign(pointers);
     const Agent agent(layout, "agent",
                       {.n_agents = info.n_agents,
                        .n_actions = info.n_actions,

@@ -85,7 +85,7 @@ TEST_CASE("a batch assigned again forgets the former one") {
   for (const auto* episodes : {&large, &small, &large}) {
     std::vector<const Episode<double>*> pointers;
     for (const auto& e : *episodes) pointers.push_back(&e);
-    batch.assign<double>(pointers);
+    batch.assign(pointers);
     check(batch, *episodes);
   }
 }

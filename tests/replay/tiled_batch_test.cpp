@@ -21,7 +21,7 @@ TEST_CASE("tiles share the episodes out evenly") {
     steps += e.length();
   }
   TiledBatch<float> batch;
-  batch.assign<float>(pointers);
+  batch.assign(pointers);
   REQUIRE(batch.tiles().size() == 4);
   CHECK(batch.transitions() == steps);
 
@@ -34,10 +34,10 @@ TEST_CASE("tiles share the episodes out evenly") {
   CHECK(given == packed);
 
   pointers.resize(3);
-  batch.assign<float>(pointers);
+  batch.assign(pointers);
   CHECK(batch.tiles().size() == 1);
   pointers.clear();
-  CHECK_THROWS_AS(batch.assign<float>(pointers), Error);
+  CHECK_THROWS_AS(batch.assign(pointers), Error);
 }
 
 TEST_CASE("the number of tiles follows from the batch") {

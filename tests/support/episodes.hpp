@@ -47,7 +47,7 @@ EpisodeBatch<Scalar> batch_of(const std::vector<Episode<Stored>>& episodes) {
   std::vector<const Episode<Stored>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<Scalar> batch;
-  batch.template assign<Stored>(pointers);
+  batch.assign(pointers);
   return batch;
 }
 

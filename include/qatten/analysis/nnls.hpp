@@ -1,10 +1,12 @@
 #pragma once
 // Least squares with coefficients that must not be negative.
 
-#include <Eigen/QR>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "qatten/core/error.hpp"
 
@@ -12,21 +14,41 @@ namespace qatten::inline QATTEN_ABI {
 
 namespace detail {
 
-/// The columns of A that are marked free.
-inline Matrix<double> free_columns(const Matrix<double>& A, const Eigen::Array<bool, Eigen::Dynamic, 1>& free) {
-  Matrix<double> columns(A.rows(), free.count());
-  for (Index j = 0, k = 0; j < A.cols(); ++j)
-    if (free[j]) columns.col(k++) = A.col(j);
-  return columns;
-}
-
-/// The least squares solution in which all coefficients that are not free are 0.
-inline Vector<double> solve_free(const Matrix<double>& A, const Vector<double>& b,
+/// The least squares solution in which all coefficients that are not free are 0: modified Gram-Schmidt on the free
+/// columns and b, the longest remaining column first (Björck 1967), until what remains is rounding.
+inline Vector<double> solve_free(const Matrix<double>& A, Vector<double> b,
                                  const Eigen::Array<bool, Eigen::Dynamic, 1>& free) {
-  const Vector<double> coefficients = free_columns(A, free).colPivHouseholderQr().solve(b);
+  std::vector<Index> order;
+  for (Index j = 0; j < A.cols(); ++j)
+    if (free[j]) order.push_back(j);
+  Matrix<double> Q = A, R = Matrix<double>::Zero(A.cols(), A.cols());
+  Vector<double> y = Vector<double>::Zero(A.cols());
+  std::size_t rank = 0;
+  double largest = 0;
+  for (; rank < order.size(); ++rank) {
+    const auto longest = std::max_element(order.begin() + static_cast<std::ptrdiff_t>(rank), order.end(),
+                                          [&](Index i, Index j) { return Q.col(i).norm() < Q.col(j).norm(); });
+    std::swap(*longest, order[rank]);
+    const Index k = order[rank];
+    R(k, k) = Q.col(k).norm();
+    largest = std::max(largest, R(k, k));
+    if (R(k, k) <= 1e-13 * largest) break;
+    Q.col(k) /= R(k, k);
+    for (std::size_t next = rank + 1; next < order.size(); ++next) {
+      const Index j = order[next];
+      R(k, j) = Q.col(k).dot(Q.col(j));
+      Q.col(j) -= R(k, j) * Q.col(k);
+    }
+    y[k] = Q.col(k).dot(b);
+    b -= y[k] * Q.col(k);
+  }
   Vector<double> x = Vector<double>::Zero(A.cols());
-  for (Index j = 0, k = 0; j < A.cols(); ++j)
-    if (free[j]) x[j] = coefficients[k++];
+  for (std::size_t row = rank; row-- > 0;) {
+    const Index k = order[row];
+    x[k] = y[k];
+    for (std::size_t next = row + 1; next < rank; ++next) x[k] -= R(k, order[next]) * x[order[next]];
+    x[k] /= R(k, k);
+  }
   return x;
 }
 
@@ -47,8 +69,10 @@ inline Vector<double> nonnegative_least_squares(const Matrix<double>& A, const V
   for (Index step = 0; step < 10 * A.cols(); ++step) {
     // The coefficient whose growth from 0 helps most, unless none helps: then the Karush-Kuhn-Tucker conditions hold.
     Index entering = 0;
-    Vector<double> slope = A.transpose() * (b - A * x);
-    slope = free.select(-std::numeric_limits<double>::infinity(), slope);
+    Vector<double> residual = b, slope(A.cols());
+    for (Index j = 0; j < A.cols(); ++j) residual -= x[j] * A.col(j);
+    for (Index j = 0; j < A.cols(); ++j)
+      slope[j] = free[j] ? -std::numeric_limits<double>::infinity() : A.col(j).dot(residual);
     if (!(slope.maxCoeff(&entering) > tolerance)) return x;
     free[entering] = true;
 

@@ -2,7 +2,9 @@
 // What training changes, into a checkpoint and back: a learner's state and a replay memory. Restored, training goes on
 // to the same bits.
 
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qatten/io/checkpoint.hpp"
@@ -59,81 +61,40 @@ void get_learner(const Checkpoint& from, const std::string& name, const Paramete
   state = std::move(restored);
 }
 
-namespace detail {
-
-/// The parts of an episode that are arrays, with their names.
-template <class E, class F>
-void for_each_array(E& e, F&& f) {
-  f("obs", e.obs);
-  f("state", e.state);
-  f("units", e.units);
-  f("available", e.available);
-  f("alive", e.alive);
-  f("actions", e.actions);
-  f("rewards", e.rewards);
-}
-
-}  // namespace detail
-
-/// All episodes of a replay memory, oldest first: every kind of array end to end, and the shapes to cut them by.
-template <class Scalar>
-void put_replay(Checkpoint& to, const std::string& name, const EpisodeBuffer<Scalar>& buffer) {
-  std::vector<std::int64_t> shapes;
-  std::vector<std::uint8_t> terminated;
+/// All episodes of a replay memory, oldest first: what they hold end to end, and the headers to cut it by.
+inline void put_replay(Checkpoint& to, const std::string& name, const EpisodeBuffer& buffer) {
+  std::vector<std::int64_t> headers;
+  std::vector<std::uint8_t> content;
   for (Index k = 0; k < buffer.size(); ++k) {
-    const Episode<Scalar>& e = buffer[k];
-    const Index steps = e.length() + 1;
-    for (const Index size :
-         {e.n_agents(), e.available.rows(), e.obs.rows(), e.state.rows(), e.units.rows() / e.n_agents(), e.length()})
-      shapes.push_back(size);
-    detail::require(e.state.cols() == steps, "put_replay", "an episode is inconsistent");
-    terminated.push_back(e.terminated ? 1 : 0);
+    const PackedEpisode::Header& h = buffer[k].header();
+    for (const Index number : {h.shape.n_agents, h.shape.n_actions, h.shape.obs_shape, h.shape.state_shape,
+                               h.shape.unit_dim, h.shape.length, h.last_actions_at, Index(h.precision),
+                               Index(h.terminated), Index(h.units_in_state), Index(buffer[k].content().size())})
+      headers.push_back(number);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(buffer[k].content().data());
+    content.insert(content.end(), bytes, bytes + buffer[k].content().size());
   }
-  to.put(name + ".shapes", shapes);
-  to.put(name + ".terminated", terminated);
-  Episode<Scalar> kinds;
-  detail::for_each_array(kinds, [&]<class Array>(const std::string& array, Array&) {
-    std::vector<typename Array::Scalar> all;
-    for (Index k = 0; k < buffer.size(); ++k)
-      detail::for_each_array(buffer[k], [&]<class Other>(const std::string& other, const Other& x) {
-        if constexpr (std::same_as<Other, Array>)
-          if (other == array) all.insert(all.end(), x.data(), x.data() + x.size());
-      });
-    to.put(name + "." + array, all);
-  });
+  to.put(name + ".headers", headers);
+  to.put(name + ".content", content);
 }
 
 /// Adds the episodes of a checkpoint to `buffer` in their order. Throws when the parts do not fit together.
-template <class Scalar>
-void get_replay(const Checkpoint& from, const std::string& name, EpisodeBuffer<Scalar>& buffer) {
-  const auto shapes = from.get<std::vector<std::int64_t>>(name + ".shapes");
-  const auto terminated = from.get<std::vector<std::uint8_t>>(name + ".terminated");
-  detail::require(shapes.size() == 6 * terminated.size(), "get_replay", "the shapes do not match the episodes");
-  std::vector<Episode<Scalar>> episodes(terminated.size());
-  for (std::size_t k = 0; k < episodes.size(); ++k) {
-    const std::int64_t* s = shapes.data() + 6 * k;
-    for (int d = 0; d < 6; ++d)
-      detail::require(s[d] >= 0 && s[d] < (std::int64_t{1} << 24), "get_replay", "a shape is out of range");
-    episodes[k].resize(s[0], s[1], s[2], s[3], s[4], s[5]);
-    episodes[k].terminated = terminated[k] != 0;
+inline void get_replay(const Checkpoint& from, const std::string& name, EpisodeBuffer& buffer) {
+  const auto headers = from.get<std::vector<std::int64_t>>(name + ".headers");
+  const auto content = from.get<std::vector<std::uint8_t>>(name + ".content");
+  constexpr std::size_t width = 11;
+  detail::require(headers.size() % width == 0, "get_replay", "the headers are incomplete");
+  std::size_t used = 0;
+  for (std::size_t k = 0; k < headers.size(); k += width) {
+    const std::int64_t* h = headers.data() + k;
+    detail::require(h[7] == 0 || h[7] == 1, "get_replay", "the precision is not known");
+    detail::require(h[10] >= 0 && std::size_t(h[10]) <= content.size() - used, "get_replay", "there are too few bytes");
+    const PackedEpisode::Header header{
+        {h[0], h[1], h[2], h[3], h[4], h[5]}, static_cast<Precision>(h[7]), h[8] != 0, h[9] != 0, h[6]};
+    buffer.add(PackedEpisode(header, std::as_bytes(std::span(content).subspan(used, std::size_t(h[10])))));
+    used += std::size_t(h[10]);
   }
-  Episode<Scalar> kinds;
-  detail::for_each_array(kinds, [&]<class Array>(const std::string& array, Array&) {
-    const auto all = from.get<std::vector<typename Array::Scalar>>(name + "." + array);
-    std::size_t used = 0;
-    for (Episode<Scalar>& e : episodes)
-      detail::for_each_array(e, [&]<class Other>(const std::string& other, Other& x) {
-        if constexpr (std::same_as<Other, Array>) {
-          if (other != array) return;
-          detail::require(all.size() - used >= static_cast<std::size_t>(x.size()), "get_replay",
-                          array + " holds too few numbers");
-          std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(used), x.size(), x.data());
-          used += static_cast<std::size_t>(x.size());
-        }
-      });
-    detail::require(used == all.size(), "get_replay", array + " holds too many numbers");
-  });
-  for (Episode<Scalar>& e : episodes) buffer.add(std::move(e));
+  detail::require(used == content.size(), "get_replay", "there are too many bytes");
 }
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -8,6 +8,18 @@
 
 namespace qatten::inline QATTEN_ABI {
 
+/// The sizes of an episode, under PyMARL's names.
+struct EpisodeShape {
+  Index n_agents = 0;
+  Index n_actions = 0;
+  Index obs_shape = 0;
+  Index state_shape = 0;
+  Index unit_dim = 0;
+  Index length = 0;  ///< steps
+
+  bool operator==(const EpisodeShape&) const = default;
+};
+
 /// L steps and the L + 1 observations around them, one after the other, the agents of a step side by side. Nothing that
 /// can be derived is stored: the last actions are the actions one step earlier.
 template <class Scalar>
@@ -24,6 +36,13 @@ struct Episode {
   Index length() const { return actions.cols(); }
   Index n_agents() const { return actions.rows(); }
 
+  EpisodeShape shape() const {
+    return {n_agents(), available.rows(), obs.rows(), state.rows(), units.rows() / n_agents(), length()};
+  }
+
+  void resize(const EpisodeShape& s) {
+    resize(s.n_agents, s.n_actions, s.obs_shape, s.state_shape, s.unit_dim, s.length);
+  }
   void resize(Index n_agents, Index n_actions, Index obs_shape, Index state_shape, Index unit_dim, Index length) {
     obs.resize(obs_shape, n_agents * (length + 1));
     state.resize(state_shape, length + 1);
@@ -47,14 +66,6 @@ struct Episode {
     e.rewards = rewards.head(length);
     e.terminated = terminated;
     return e;
-  }
-
-  /// Memory it takes, in bytes.
-  std::size_t bytes() const {
-    return sizeof(*this) +
-           sizeof(Scalar) * static_cast<std::size_t>(obs.size() + state.size() + units.size() + rewards.size()) +
-           static_cast<std::size_t>(available.size() + alive.size()) +
-           sizeof(std::int32_t) * static_cast<std::size_t>(actions.size());
   }
 
   /// Throws unless all parts have the sizes that `actions`, `obs`, `state`, … imply, with at least one step, and every

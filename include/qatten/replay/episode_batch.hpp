@@ -6,12 +6,12 @@
 // to observation column first + k, first = number of episodes. What a transition starts from is gathered once.
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
-#include <span>
 #include <vector>
 
 #include "qatten/core/ragged.hpp"
-#include "qatten/replay/episode.hpp"
+#include "qatten/replay/packed_episode.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -42,11 +42,12 @@ struct EpisodeBatch {
   /// The observation column from which transition column k's step t starts, and its agents' first column.
   Index observation(Index b, Index t) const { return ragged.column(b, t); }
 
-  /// Packs the episodes, which must have equal sizes; throws otherwise. Allocates only when it outgrows a former batch.
-  template <class Stored>
-  void assign(std::span<const Episode<Stored>* const> episodes) {
-    detail::require(!episodes.empty(), "EpisodeBatch::assign", "no episodes given");
-    order.resize(episodes.size());
+  /// Packs the episodes, given by a range of pointers to `Episode` or `PackedEpisode`, which must have equal sizes;
+  /// throws otherwise. Allocates only when it outgrows a former batch.
+  template <class Pointers>
+  void assign(const Pointers& episodes) {
+    detail::require(std::size(episodes) > 0, "EpisodeBatch::assign", "no episodes given");
+    order.resize(std::size(episodes));
     std::iota(order.begin(), order.end(), Index{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](Index a, Index b) { return at(episodes, a).length() > at(episodes, b).length(); });
@@ -55,39 +56,44 @@ struct EpisodeBatch {
   }
 
  private:
-  template <class Stored>
-  static const Episode<Stored>& at(std::span<const Episode<Stored>* const> episodes, Index k) {
-    return *episodes[static_cast<std::size_t>(k)];
+  template <class Pointers>
+  static const auto& at(const Pointers& episodes, Index k) {
+    return *std::data(episodes)[k];
   }
 
-  template <class Stored>
-  void resize(std::span<const Episode<Stored>* const> episodes) {
+  template <class Pointers>
+  void resize(const Pointers& episodes) {
     std::vector<Index> lengths;
     for (const Index k : order) lengths.push_back(at(episodes, k).length());
     transitions.assign(lengths);
     for (Index& length : lengths) ++length;
     ragged.assign(lengths);
 
-    const Episode<Stored>& e = *episodes.front();
-    for (const auto* other : episodes)
-      detail::require(other->obs.rows() == e.obs.rows() && other->state.rows() == e.state.rows() &&
-                          other->units.rows() == e.units.rows() && other->available.rows() == e.available.rows() &&
-                          other->n_agents() == e.n_agents(),
-                      "EpisodeBatch::assign", "the episodes differ in their sizes");
-    n_agents = e.n_agents();
+    const EpisodeShape s = at(episodes, 0).shape();
+    for (const auto* other : episodes) {
+      EpisodeShape shape = other->shape();
+      shape.length = s.length;
+      detail::require(shape == s, "EpisodeBatch::assign", "the episodes differ in their sizes");
+    }
+    n_agents = s.n_agents;
     const Index steps = ragged.total(), moves = transitions.total();
-    obs.resize(e.obs.rows(), n_agents * steps);
+    obs.resize(s.obs_shape, n_agents * steps);
     last_actions.resize(1, n_agents * steps);
-    available.resize(e.available.rows(), n_agents * steps);
-    state.resize(e.state.rows(), steps);
-    units.resize(e.units.rows(), steps);
+    available.resize(s.n_actions, n_agents * steps);
+    state.resize(s.state_shape, steps);
+    units.resize(s.unit_dim * n_agents, steps);
     alive.resize(n_agents, steps);
     actions.resize(n_agents, moves);
     rewards.resize(1, moves);
     continues.resize(1, moves);
-    transition_state.resize(e.state.rows(), moves);
-    transition_units.resize(e.units.rows(), moves);
+    transition_state.resize(s.state_shape, moves);
+    transition_units.resize(s.unit_dim * n_agents, moves);
     transition_alive.resize(n_agents, moves);
+  }
+
+  void copy(const PackedEpisode& packed, Index b) {
+    packed.unpack(unpacked_);
+    copy(unpacked_, b);
   }
 
   template <class Stored>
@@ -111,6 +117,8 @@ struct EpisodeBatch {
       transition_alive.col(k) = e.alive.col(t);
     }
   }
+
+  Episode<float> unpacked_;
 };
 
 }  // namespace qatten::inline QATTEN_ABI

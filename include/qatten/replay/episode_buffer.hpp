@@ -7,29 +7,32 @@
 #include <vector>
 
 #include "qatten/core/random.hpp"
-#include "qatten/replay/episode.hpp"
+#include "qatten/replay/packed_episode.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-/// Keeps the newest episodes that fit: at most `max_episodes` (PyMARL's buffer_size) and `max_bytes`.
-template <class Scalar>
+/// Keeps the newest episodes that fit, packed: at most `max_episodes` (PyMARL's buffer_size) and `max_bytes`.
 class EpisodeBuffer {
  public:
-  EpisodeBuffer(Index max_episodes, std::size_t max_bytes) : max_episodes_(max_episodes), max_bytes_(max_bytes) {
+  EpisodeBuffer(Index max_episodes, std::size_t max_bytes, Precision precision = Precision::single)
+      : max_episodes_(max_episodes), max_bytes_(max_bytes), precision_(precision) {
     detail::require(max_episodes >= 1, "EpisodeBuffer", "max_episodes must be at least 1");
   }
 
   Index size() const { return static_cast<Index>(episodes_.size()); }
   std::size_t bytes() const { return bytes_; }
   std::size_t max_bytes() const { return max_bytes_; }
-  const Episode<Scalar>& operator[](Index k) const {
-    return episodes_[static_cast<std::size_t>(k)];
-  }  ///< 0: the oldest
+  Precision precision() const { return precision_; }
+  /// 0: the oldest.
+  const PackedEpisode& operator[](Index k) const { return episodes_[static_cast<std::size_t>(k)]; }
 
   /// Takes an episode in, the oldest ones out as needed. Throws, and changes nothing, when the episode is inconsistent
   /// or alone exceeds the budget.
-  void add(Episode<Scalar> episode) {
-    episode.check();
+  template <class Scalar>
+  void add(const Episode<Scalar>& episode) {
+    add(PackedEpisode(episode, precision_));
+  }
+  void add(PackedEpisode episode) {
     const std::size_t bytes = episode.bytes();
     detail::require(bytes <= max_bytes_, "EpisodeBuffer::add",
                     "an episode of " + std::to_string(bytes) + " bytes exceeds the budget of " +
@@ -43,12 +46,12 @@ class EpisodeBuffer {
   }
 
   /// `count` different episodes, uniformly. Throws when there are fewer.
-  std::vector<const Episode<Scalar>*> sample(Index count, Random& random) const {
+  std::vector<const PackedEpisode*> sample(Index count, Random& random) const {
     detail::require(count >= 1 && count <= size(), "EpisodeBuffer::sample",
                     "asked for " + std::to_string(count) + " of " + std::to_string(size()) + " episodes");
     std::vector<Index> order(episodes_.size());
     std::iota(order.begin(), order.end(), Index{0});
-    std::vector<const Episode<Scalar>*> chosen;
+    std::vector<const PackedEpisode*> chosen;
     for (Index k = 0; k < count; ++k) {
       std::swap(order[static_cast<std::size_t>(k)], order[static_cast<std::size_t>(k + random.integer(size() - k))]);
       chosen.push_back(&(*this)[order[static_cast<std::size_t>(k)]]);
@@ -59,8 +62,9 @@ class EpisodeBuffer {
  private:
   Index max_episodes_;
   std::size_t max_bytes_;
+  Precision precision_;
   std::size_t bytes_ = 0;
-  std::deque<Episode<Scalar>> episodes_;
+  std::deque<PackedEpisode> episodes_;
 };
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -19,20 +19,21 @@ class TiledBatch {
   /// Columns (agents of episodes) of a step that a tile should have at least.
   static constexpr Index columns = 64;
 
-  /// Packs the episodes, which must have equal sizes; throws otherwise. The tiles reuse their memory.
-  template <class Stored>
-  void assign(std::span<const Episode<Stored>* const> episodes) {
-    detail::require(!episodes.empty(), "TiledBatch::assign", "no episodes given");
-    std::vector<const Episode<Stored>*> sorted(episodes.begin(), episodes.end()), members;
+  /// Packs the episodes, given as to `EpisodeBatch::assign`; throws when their sizes differ. The tiles reuse their
+  /// memory.
+  template <class Pointers>
+  void assign(const Pointers& episodes) {
+    detail::require(std::size(episodes) > 0, "TiledBatch::assign", "no episodes given");
+    std::vector sorted(std::begin(episodes), std::end(episodes)), members(sorted);
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const auto* a, const auto* b) { return a->length() > b->length(); });
-    used_ = static_cast<std::size_t>(tile_count(static_cast<Index>(episodes.size()), episodes.front()->n_agents()));
+    used_ = static_cast<std::size_t>(tile_count(static_cast<Index>(sorted.size()), sorted.front()->n_agents()));
     if (tiles_.size() < used_) tiles_.resize(used_);
     for (std::size_t tile = 0; tile < used_; ++tile) {
       members.clear();
       for (std::size_t k = 0; k < sorted.size(); ++k)
         if (tile_of(k) == tile) members.push_back(sorted[k]);
-      tiles_[tile].template assign<Stored>(members);
+      tiles_[tile].assign(members);
     }
   }
 

@@ -14,10 +14,16 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE.parent / "report"))
+import results  # noqa: E402
+import tables  # noqa: E402
+from results import MAPS  # noqa: E402
+
 PYTHON = "/usr/bin/python3"  # Debian's, which python3-torch is for
-MAPS = ("3m", "2s3z", "MMM2", "27m_vs_30m")
 MIXERS = ("qatten", "qatten-pymarl2", "qmix", "vdn")
 # (case of theirs, on two threads as well)
 CASES = (
@@ -49,11 +55,14 @@ class Peer:
     """A program that answers a line with the seconds of a call."""
 
     def __init__(self, *command, threads):
+        self.threads = threads
         self.process = subprocess.Popen(
             command, env=environment(threads), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def time(self, map_name, case, duration):
+        if self.threads > 1:
+            time.sleep(0.05)  # until the other side's idle threads have ceased to spin
         print(map_name, case, duration, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
@@ -76,14 +85,10 @@ def measure(ours, theirs, name, case, rounds, duration):
         times.append([ours.time(name, case.replace("-whole", ""), duration), theirs.time(name, case, duration)])
     a, b = zip(*times)
     ratios = [y / x for x, y in times]
-    return {
-        "ours": statistics.median(a),
-        "ours_spread": spread(a),
-        "theirs": statistics.median(b),
-        "theirs_spread": spread(b),
-        "ratio": statistics.median(ratios),
-        "ratio_spread": spread(ratios),
-    }
+    found = {}
+    for name, x in (("ours", a), ("theirs", b), ("ratio", ratios)):
+        found.update({name: statistics.median(x), f"{name}_spread": spread(x)})
+    return {name: float(f"{x:.4g}") for name, x in found.items()}
 
 
 def all_rows(program, data, rounds, duration, modes):
@@ -102,33 +107,6 @@ def all_rows(program, data, rounds, duration, modes):
             theirs.close()
 
 
-def markdown(result):
-    """One table: a line a case, a column a map; PyTorch's time / ours."""
-    lines = ["| | " + " | ".join(MAPS) + " |", "| --- |" + " --- |" * len(MAPS)]
-    found = {}
-    for row in result["rows"]:
-        key = (row["case"], row["threads"], row["mode"])
-        found.setdefault(key, {})[row["map"]] = row
-    for (case, threads, mode), rows in found.items():
-        label = case + (", 2 threads" if threads == 2 else "") + (", compiled" if mode == "compiled" else "")
-        lines.append(f"| {label} | " + " | ".join(cell(rows[name]) for name in MAPS) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def cell(row):
-    return (
-        f"**{row['ratio']:.3g}** ± {100 * row['ratio_spread']:.0f} % "
-        f"({duration_text(row['ours'])} : {duration_text(row['theirs'])})"
-    )
-
-
-def duration_text(seconds):
-    for unit, scale in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="our side, built from peers.cpp")
@@ -145,16 +123,10 @@ def main():
     print(f"same results to {context['largest difference of the results']}", file=sys.stderr)
     modes = ["eager"] + (["compiled"] if int(context["PyTorch"].split(".")[0]) >= 2 else [])
     rows = list(all_rows(given.program, data, rounds, duration, modes))
-    result = {"context": context, "rounds": rounds, "rows": rows}
-    write(given.out / "peers.json", json.dumps(result, indent=1))
-    write(given.out / "peers.md", markdown(result))
-    print(markdown(result))
-
-
-def write(path, text):
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    table = tables.peers_table(rows)
+    results.write_json(given.out / "peers.json", {"context": context, "rounds": rounds}, rows)
+    results.write(given.out / "peers.md", table + "\n")
+    print(table)
 
 
 if __name__ == "__main__":

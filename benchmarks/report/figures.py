@@ -1,7 +1,7 @@
 """Figures of the measured numbers."""
 
 import svg
-from results import MAPS, by_name, peers
+from results import MAPS, by_case, by_name, load
 from targets import AIMS, FLOORS
 
 NAMES = {"vdn": "VDN", "qmix": "QMIX", "qatten": "Qatten", "qatten-pymarl2": "Qatten (PyMARL2)", "gru": "GRU agent"}
@@ -43,7 +43,7 @@ def floors():
 
 
 def peers_figure():
-    rows = [(label(*key), [found[name]["ratio"] for name in MAPS], AIMS.get(key)) for key, found in peers().items()]
+    rows = [(label(*key), [found[name]["ratio"] for name in MAPS], AIMS.get(key)) for key, found in by_case(load("peers")["rows"]).items()]
     return svg.dot_chart("PyTorch's time / ours, the same work", "ratio, more is better; 1: as fast as PyTorch", MAPS,
                          rows, log=True, mark_label="aim: at least")
 

@@ -83,9 +83,9 @@ def by_name(name):
     return Rows((row["name"].split("/", 1)[1], row) for row in load(name)["rows"])
 
 
-def peers():
-    """{(case, threads, mode): {map: row}}, in the order of measurement"""
-    rows = {}
-    for row in load("peers")["rows"]:
-        rows.setdefault((row["case"], row["threads"], row["mode"]), Rows())[row["map"]] = row
-    return rows
+def by_case(rows):
+    """Of peers.json: {(case, threads, mode): {map: row}}, in the order of measurement."""
+    found = {}
+    for row in rows:
+        found.setdefault((row["case"], row["threads"], row["mode"]), Rows())[row["map"]] = row
+    return found

@@ -113,7 +113,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="three short rounds")
     given = parser.parse_args()
-    rounds, duration = (3, 0.01) if given.quick else (7, 0.05)
+    rounds, duration = (3, 0.01) if given.quick else (5, 0.05)
     data = given.out / "data"
     data.mkdir(parents=True, exist_ok=True)
     context = json.loads(run(PYTHON, str(HERE / "peers.py"), "context"))

@@ -49,7 +49,7 @@ class Canvas:
             else:
                 self.line(x, y - 4, x + 18, y - 4, colour, 2, dash)
             self.text(x + 24, y, name)
-            x += 38 + 6.6 * len(name)
+            x += 40 + 7.4 * len(name)
 
     def finish(self):
         return "\n".join([*self.parts, "</svg>", ""])
@@ -119,7 +119,9 @@ def line_panel(canvas, box, title, x_label, y_label, lines):
 def dot_chart(title, x_label, series, rows, log=False, mark_label=""):
     """A line a row. series: names; rows: (label, values in the order of series or None, mark or None); a row of None is
     a gap. A mark is a short dark bar: the target."""
-    step, left, width, top = 22, 250, 860, 74
+    step, top = 22, 74
+    left = 24 + 7.2 * max(len(row[0]) for row in rows if row)
+    width = round(left) + 610
     height = top + step * len(rows) + 56
     canvas = Canvas(width, height, title)
     entries = [(name, COLOURS[k], None) for k, name in enumerate(series)]

@@ -12,6 +12,7 @@
 #include "qatten/optim/rmsprop.hpp"
 #include "qatten/replay/tiled_batch.hpp"
 
+// What is listed are declarations: they cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define QATTEN_INSTANTIATE_LEARNERS(prefix, S, Agent_, Optimizer_)    \
   prefix template class QLearner<Agent_, Independent<S>, Optimizer_>; \
   prefix template class QLearner<Agent_, Vdn<S>, Optimizer_>;         \
@@ -44,6 +45,8 @@
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, RecurrentAgent<S>, Adam<S>)    \
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, RecurrentAgent<S>, RmsProp<S>) \
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, FeedForwardAgent<S>, Adam<S>)
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #ifndef QATTEN_COMPILING
 namespace qatten::inline QATTEN_ABI {

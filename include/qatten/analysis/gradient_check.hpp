@@ -103,7 +103,7 @@ inline double larger(double a, double b) { return std::isfinite(b) ? std::max(a,
 
 /// `v` is the direction, all zero before and after.
 template <class Slope>
-void check_entries(BlockCheck& worst, ConstView<double> gradient, View<double> v, const Slope& slope) {
+void check_entries(BlockCheck& worst, const ConstView<double>& gradient, View<double> v, const Slope& slope) {
   for (Index col = 0; col < v.cols(); ++col) {
     for (Index row = 0; row < v.rows(); ++row) {
       v(row, col) = 1;
@@ -116,8 +116,8 @@ void check_entries(BlockCheck& worst, ConstView<double> gradient, View<double> v
 }
 
 template <class Slope>
-void check_directions(BlockCheck& worst, ConstView<double> gradient, View<double> v, int directions, Random random,
-                      const Slope& slope) {
+void check_directions(BlockCheck& worst, const ConstView<double>& gradient, View<double> v, int directions,
+                      Random random, const Slope& slope) {
   for (int direction = 0; direction < directions; ++direction) {
     for (Index col = 0; col < v.cols(); ++col)
       for (Index row = 0; row < v.rows(); ++row) v(row, col) = random.bits() % 2 == 0 ? 1 : -1;

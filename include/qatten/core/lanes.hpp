@@ -135,37 +135,43 @@ void lanes(Index n, F&& f) {
   }
 }
 
-/// Σ x_i y_i and Σ x_i of n numbers, in an order that depends on n alone.
-template <class Scalar>
-Scalar lane_dot(const Scalar* x, const Scalar* y, Index n) {
-  Index i = 0;
+namespace detail {
+
+/// A sum over n rows: whole packets, by `packed(row, sum so far)`, then what is left, by `single(row)`.
+template <class Scalar, class Packed, class Single>
+Scalar total(Index n, const Packed& packed, const Single& single) {
+  Index row = 0;
   Scalar sum(0);
   if constexpr (std::is_floating_point_v<Scalar>) {
     constexpr Index size = Pack<Scalar>::size;
     if (n >= size) {
-      Pack<Scalar> packed(Scalar(0));
-      for (; i + size <= n; i += size)
-        packed = Eigen::internal::pmadd(Pack<Scalar>::load(x + i).v, Pack<Scalar>::load(y + i).v, packed.v);
-      sum = Eigen::internal::predux(packed.v);
+      Pack<Scalar> sums(Scalar(0));
+      for (; row + size <= n; row += size) sums = packed(row, sums);
+      sum = Eigen::internal::predux(sums.v);
     }
   }
-  for (; i < n; ++i) sum += x[i] * y[i];
+  for (; row < n; ++row) sum += single(row);
   return sum;
 }
+
+}  // namespace detail
+
+/// Σ x_i y_i of n numbers, in an order that depends on n alone.
+template <class Scalar>
+Scalar lane_dot(const Scalar* x, const Scalar* y, Index n) {
+  return detail::total<Scalar>(
+      n,
+      [=](Index i, auto sum) -> decltype(sum) {
+        return Eigen::internal::pmadd(sum.load(x + i).v, sum.load(y + i).v, sum.v);
+      },
+      [=](Index i) { return x[i] * y[i]; });
+}
+
+/// Σ x_i, likewise.
 template <class Scalar>
 Scalar lane_sum(const Scalar* x, Index n) {
-  Index i = 0;
-  Scalar sum(0);
-  if constexpr (std::is_floating_point_v<Scalar>) {
-    constexpr Index size = Pack<Scalar>::size;
-    if (n >= size) {
-      Pack<Scalar> packed(Scalar(0));
-      for (; i + size <= n; i += size) packed = packed + Pack<Scalar>::load(x + i);
-      sum = Eigen::internal::predux(packed.v);
-    }
-  }
-  for (; i < n; ++i) sum += x[i];
-  return sum;
+  return detail::total<Scalar>(
+      n, [=](Index i, auto sum) { return sum + sum.load(x + i); }, [=](Index i) { return x[i]; });
 }
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -58,12 +58,12 @@ namespace detail {
 template <class Scalar>
 class Gemm {
   using Packet = typename Eigen::internal::packet_traits<Scalar>::type;
-  static constexpr int packet = Eigen::internal::unpacket_traits<Packet>::size;
+  static constexpr Index packet = Eigen::internal::unpacket_traits<Packet>::size;
   static constexpr int panels = 3;  ///< packets of rows in a full tile
-  static constexpr int rows = panels * packet;
+  static constexpr Index rows = panels * packet;
   static constexpr int cols = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 8 : 4;
   static constexpr int long_panels = 8;  ///< for a single column: independent sums enough to hide their latency
-  static constexpr int long_rows = long_panels * packet;
+  static constexpr Index long_rows = long_panels * packet;
   static constexpr Index depth = 256;  ///< of a packed panel: at most 48 KB
   static constexpr Index width = 256;  ///< columns of B between two packings of A: they stay in the second-level cache
   static constexpr Index few = 8;      ///< columns for which A is not worth packing
@@ -108,14 +108,14 @@ class Gemm {
     for (Index i = 0; i < m;) {
       const Index left = m - i;
       const int wide = n == 1 && as_it_lies && left >= long_rows ? long_panels : left >= rows ? panels : 1;
-      const Index count = std::min<Index>(left, wide * packet);
+      const Index height = wide * packet, count = std::min(left, height);
       const Then<Scalar> here{then.add, then.bias == nullptr ? nullptr : then.bias + i, then.relu};
       const Scalar* panel = a.at(i, 0);
       Index step = a.right;
       if (!as_it_lies || count < packet) {
-        pack(packed, a, i, count, wide * packet, d);
+        pack(packed, a, i, count, height, d);
         panel = packed;
-        step = wide * packet;
+        step = height;
       }
       if (wide == long_panels)
         tile<long_panels, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);

@@ -120,7 +120,7 @@ struct StoredTensor {
         const auto x = detail::load_element<S>(bytes.data() + i * size_of(dtype));
         if (!detail::fits<T>(x) || (dtype == DType::BOOL && x > 1))
           fail("holds " + std::to_string(x) + ", which the type asked for cannot hold");
-        to[i] = static_cast<T>(x);
+        to[i] = static_cast<T>(x);  // NOLINT(bugprone-signed-char-misuse): an int8 is a number here
       }
     });
   }

@@ -151,6 +151,18 @@ class QLearner {
   const typename Mixer_::Cache& mixer_cache(std::size_t tile = 0) const { return tiles_[tile].mixer; }
 
  private:
+  /// For how large a batch memory is there.
+  struct Room {
+    Index steps = 0, sequences = 0;
+
+    /// Whether it must grow for `batch`; then it has.
+    bool grows(const EpisodeBatch<Scalar>& batch) {
+      const bool fits = batch.ragged.total() <= steps && batch.ragged.sequences() <= sequences;
+      steps = std::max(steps, batch.ragged.total());
+      sequences = std::max(sequences, batch.ragged.sequences());
+      return !fits;
+    }
+  };
   /// What one tile keeps from its forward to its backward pass, and its part of the gradient.
   struct Tile {
     typename Agent_::Cache agent;
@@ -160,13 +172,14 @@ class QLearner {
     Matrix<Scalar> q_tot, targets, dq_tot;  ///< (outputs, transitions)
     Vector<Scalar> gradients;
     Scalar loss{0};
-    Index moves = 0, prepared_steps = 0, prepared_sequences = 0;
+    Index moves = 0;
+    Room room;
   };
   /// What one thread works with.
   struct Scratch {
     typename Agent_::Scratch agent;
     typename Mixer_::Scratch mixer;
-    Index prepared_steps = 0, prepared_sequences = 0;
+    Room room;
   };
 
   /// Makes room. A tile's memory is that of the largest batch it ever held.
@@ -188,28 +201,24 @@ class QLearner {
   }
 
   void prepare(const EpisodeBatch<Scalar>& batch, Tile& tile) const {
-    const Index steps = batch.ragged.total(), sequences = batch.ragged.sequences(), n = batch.n_agents;
     tile.moves = batch.transitions.total();
-    if (steps <= tile.prepared_steps && sequences <= tile.prepared_sequences) return;
-    tile.prepared_steps = std::max(steps, tile.prepared_steps);
-    tile.prepared_sequences = std::max(sequences, tile.prepared_sequences);
+    if (!tile.room.grows(batch)) return;
+    const Index steps = tile.room.steps, n = batch.n_agents;
     Scratch unused;
-    agent_.prepare(tile.agent, unused.agent, n * tile.prepared_steps, n * tile.prepared_sequences);
-    mixer_.prepare(tile.mixer, unused.mixer, tile.prepared_steps);
-    for (auto* m : {&tile.q, &tile.target_q}) m->resize(agent_.options().n_actions, n * tile.prepared_steps);
-    tile.agent_qs.resize(n, tile.prepared_steps);
-    for (auto* m : {&tile.q_tot, &tile.targets, &tile.dq_tot}) m->resize(mixer_.outputs(), tile.prepared_steps);
+    agent_.prepare(tile.agent, unused.agent, n * steps, n * tile.room.sequences);
+    mixer_.prepare(tile.mixer, unused.mixer, steps);
+    for (auto* m : {&tile.q, &tile.target_q}) m->resize(agent_.options().n_actions, n * steps);
+    tile.agent_qs.resize(n, steps);
+    for (auto* m : {&tile.q_tot, &tile.targets, &tile.dq_tot}) m->resize(mixer_.outputs(), steps);
     tile.gradients.resize(gradients_.size());
   }
 
   void prepare(const EpisodeBatch<Scalar>& batch, Scratch& scratch) const {
-    const Index steps = batch.ragged.total(), sequences = batch.ragged.sequences(), n = batch.n_agents;
-    if (steps <= scratch.prepared_steps && sequences <= scratch.prepared_sequences) return;
-    scratch.prepared_steps = std::max(steps, scratch.prepared_steps);
-    scratch.prepared_sequences = std::max(sequences, scratch.prepared_sequences);
+    if (!scratch.room.grows(batch)) return;
+    const Index n = batch.n_agents;
     Tile unused;
-    agent_.prepare(unused.agent, scratch.agent, n * scratch.prepared_steps, n * scratch.prepared_sequences);
-    mixer_.prepare(unused.mixer, scratch.mixer, scratch.prepared_steps);
+    agent_.prepare(unused.agent, scratch.agent, n * scratch.room.steps, n * scratch.room.sequences);
+    mixer_.prepare(unused.mixer, scratch.mixer, scratch.room.steps);
   }
 
   /// f(tile, worker) for each.

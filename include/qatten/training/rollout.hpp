@@ -64,9 +64,9 @@ class Rollout {
   /// Lets the environment write observation t into the record.
   Observation observe(Index t) {
     const Index n = info_.n_agents;
-    const Observation o{record_.obs.middleCols(t * n, n), record_.state.col(t),
-                        View<float>(record_.units.data() + t * record_.units.rows(), info_.unit_dim, n, info_.unit_dim),
-                        record_.available.middleCols(t * n, n), record_.alive.col(t)};
+    Observation o{record_.obs.middleCols(t * n, n), record_.state.col(t),
+                  View<float>(record_.units.data() + t * record_.units.rows(), info_.unit_dim, n, info_.unit_dim),
+                  record_.available.middleCols(t * n, n), record_.alive.col(t)};
     record_.obs.middleCols(t * n, n).setZero();
     record_.state.col(t).setZero();
     record_.units.col(t).setZero();

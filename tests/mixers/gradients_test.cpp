@@ -9,11 +9,11 @@ namespace {
 
 constexpr Index n_agents = 3, state_dim = 5, unit_dim = 2;
 
-void check_mixer(const MixerCase& c, Index rows) {
+void check_mixer(const MixerCase& c, Index rows, std::uint64_t seed) {
   ParameterLayout layout;
   const auto mixer = mixer_under_test<double>(c, layout, n_agents, state_dim, unit_dim);
   const Block qs = layout.add("agent_qs", n_agents, rows);
-  Random random(1);
+  Random random(seed);
   const Vector<double> p = random_matrix<double>(layout.size(), 1, random);
   const MixerData<double> data(n_agents, state_dim, unit_dim, rows, random);
   const MixerInputs<double> in = data.inputs(block(p, qs));
@@ -40,13 +40,14 @@ void check_mixer(const MixerCase& c, Index rows) {
     check_by_duals(layout, p, gradient, loss);
   }
 
-  // Nothing is wrong by being zero everywhere, and the key bias is zero exactly, unless the regulariser reads it.
+  // Nothing is wrong by being zero everywhere (seed 1: in others a tiny net may be dead), and the key bias is zero
+  // exactly, unless the regulariser reads it.
   for (const NamedBlock& b : layout.blocks()) {
     INFO(b.name);
     const bool key_bias = b.name.find("key_") != std::string::npos && b.name.ends_with(".bias");
     if (key_bias && mixer->regulariser() == 0) {
       CHECK(block(gradient, b).isZero(0));
-    } else if (rows > 1) {
+    } else if (rows > 1 && seed == 1) {
       CHECK(block(gradient, b).cwiseAbs().maxCoeff() > 0);
     }
   }
@@ -56,9 +57,10 @@ void check_mixer(const MixerCase& c, Index rows) {
 
 TEST_CASE("gradients of every mixer and option, on one row and on several") {
   for (const MixerCase& c : mixer_cases()) {
-    for (const Index rows : {1, 6}) {
-      INFO(c.name << ", " << rows << " rows");
-      check_mixer(c, rows);
+    check_mixer(c, 1, 1);
+    for (const std::uint64_t seed : {1, 2, 3}) {  // of one seed alone, Qlinear's weights are of one sign
+      INFO(c.name << ", seed " << seed);
+      check_mixer(c, 6, seed);
     }
   }
 }

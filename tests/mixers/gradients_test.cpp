@@ -58,7 +58,7 @@ void check_mixer(const MixerCase& c, Index rows, std::uint64_t seed) {
 TEST_CASE("gradients of every mixer and option, on one row and on several") {
   for (const MixerCase& c : mixer_cases()) {
     check_mixer(c, 1, 1);
-    for (const std::uint64_t seed : {1, 2, 3}) {  // of one seed alone, Qlinear's weights are of one sign
+    for (const std::uint64_t seed : {1U, 2U, 3U}) {  // of one seed alone, Qlinear's weights are of one sign
       INFO(c.name << ", seed " << seed);
       check_mixer(c, 6, seed);
     }

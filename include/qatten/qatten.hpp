@@ -1,8 +1,7 @@
 #pragma once
-// Everything that needs Eigen alone. Readers and writers of files are in io/, behind the target qatten::io.
+// Everything that needs Eigen alone. Readers and writers of files are in io/ and runs/, behind the target qatten::io.
 
-#include "qatten/agents/feed_forward.hpp"
-#include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/by_name.hpp"
 #include "qatten/analysis/attention.hpp"
 #include "qatten/analysis/gradient_check.hpp"
 #include "qatten/analysis/igm.hpp"
@@ -12,6 +11,8 @@
 #include "qatten/analysis/monotonicity.hpp"
 #include "qatten/analysis/projection.hpp"
 #include "qatten/core/math.hpp"
+#include "qatten/environments/any_environment.hpp"
+#include "qatten/environments/arguments.hpp"
 #include "qatten/environments/check_environment.hpp"
 #include "qatten/environments/environment.hpp"
 #include "qatten/environments/games/gaussian_squeeze.hpp"
@@ -35,6 +36,8 @@
 #include "qatten/replay/tiled_batch.hpp"
 #include "qatten/training/enumerate.hpp"
 #include "qatten/training/exploration.hpp"
+#include "qatten/training/make_trainer.hpp"
+#include "qatten/training/progress.hpp"
 #include "qatten/training/rollout.hpp"
 #include "qatten/version.hpp"
 

@@ -43,5 +43,7 @@ expect("are included as .qatten/" nn/a.hpp "#include \"../core/a.hpp\"")
 expect("are included as .qatten/" nn/a.hpp "#include <qatten/core/a.hpp>")
 expect("replay/a.hpp includes JSON" replay/a.hpp "#include <nlohmann/json.hpp>")
 expect("ok" training/a.hpp "#include \"qatten/core/a.hpp\"")
+expect("ok" runs/a.hpp "#include <nlohmann/json.hpp>")
+expect("training/a.hpp includes qatten/runs/a.hpp: against" training/a.hpp "#include \"qatten/runs/a.hpp\"")
 expect("qatten.hpp reaches JSON: qatten/training/a.hpp includes qatten/io/a.hpp"
        training/a.hpp "#include \"qatten/io/a.hpp\"")

@@ -43,9 +43,9 @@ Matrix<double> attention_entropy(const Eigen::MatrixBase<A>& attention, Index n_
 template <class A>
 AttentionReport analyse_attention(const Eigen::MatrixBase<A>& attention, Index n_agents,
                                   ConstView<typename A::Scalar> head_weights = {}) {
+  detail::require(attention.size() > 0, "analyse_attention", "attention is empty");
   const Matrix<double> entropy = attention_entropy(attention, n_agents);
   const Index heads = entropy.rows(), samples = entropy.cols();
-  detail::require(entropy.size() > 0, "analyse_attention", "attention is empty");
   if (head_weights.size() > 0) detail::check_shape("analyse_attention", "head_weights", head_weights, heads, samples);
   Matrix<double> w = Matrix<double>::Ones(heads, samples);
   if (head_weights.size() > 0) w = head_weights.template cast<double>();

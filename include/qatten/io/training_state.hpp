@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "qatten/io/checkpoint.hpp"
@@ -38,7 +39,24 @@ void get_optimizer(const Checkpoint& from, const std::string& name, RmsPropState
   state = {from.get<Vector<Scalar>>(name + ".v")};
 }
 
-/// A `QLearner::State`: parameters, targets, optimiser and counters.
+/// Whichever of them it is.
+template <class Scalar>
+void put_optimizer(Checkpoint& to, const std::string& name,
+                   const std::variant<AdamState<Scalar>, RmsPropState<Scalar>>& state) {
+  std::visit([&](const auto& own) { put_optimizer(to, name, own); }, state);
+}
+
+template <class Scalar>
+void get_optimizer(const Checkpoint& from, const std::string& name,
+                   std::variant<AdamState<Scalar>, RmsPropState<Scalar>>& state) {
+  if (from.contains(name + ".m")) {
+    get_optimizer(from, name, state.template emplace<AdamState<Scalar>>());
+  } else {
+    get_optimizer(from, name, state.template emplace<RmsPropState<Scalar>>());
+  }
+}
+
+/// A `QLearner::State` or a `LearnerState`: parameters, targets, optimiser and counters.
 template <class State>
 void put_learner(Checkpoint& to, const std::string& name, const ParameterLayout& layout, const State& state) {
   to.put(name + ".parameters", layout, state.parameters);

@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "qatten/agents/agent.hpp"
-#include "qatten/environments/environment.hpp"
-#include "qatten/replay/episode.hpp"
 #include "qatten/training/exploration.hpp"
+#include "qatten/training/recorder.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -17,7 +16,7 @@ namespace qatten::inline QATTEN_ABI {
 /// before (−1 at the start of an episode).
 struct Decision {
   Index t;
-  const Observation& observation;
+  const Observation observation;
   ConstView<std::int32_t> last_actions;  ///< (1, n_agents)
   std::span<int> actions;
 };
@@ -26,70 +25,28 @@ struct Decision {
 template <Environment E>
 class Rollout {
  public:
-  explicit Rollout(E& environment) : environment_(environment), info_(environment.info()) {
-    detail::require(info_.n_agents >= 1 && info_.n_actions >= 1 && info_.obs_shape >= 1 && info_.episode_limit >= 1,
-                    "Rollout", "the environment's info() must have agents, actions, observations and an episode_limit");
-    record_.resize(info_.n_agents, info_.n_actions, info_.obs_shape, info_.state_shape, info_.unit_dim,
-                   info_.episode_limit);
-    actions_.resize(static_cast<std::size_t>(info_.n_agents));
-    last_actions_.resize(1, info_.n_agents);
-  }
+  explicit Rollout(E& environment)
+      : recorder_(environment), actions_(static_cast<std::size_t>(recorder_.info().n_agents)) {}
 
-  const EnvironmentInfo& info() const { return info_; }
+  const EnvironmentInfo& info() const { return recorder_.info(); }
 
   /// One episode on the given stream; `policy(const Decision&)` fills the actions. An episode that reaches the
-  /// environment's episode_limit without ending is cut off there. Throws for an action that is not available.
+  /// environment's episode_limit without ending is cut off there. Throws for an action that is not available, and when
+  /// the environment voids the episode (`ParallelRollout` plays such an episode again).
   template <class Policy>
   Episode<float> play(const Random& stream, Policy&& policy) {
-    environment_.reset(stream);
-    last_actions_.setConstant(-1);
-    record_.terminated = false;
-    Index t = 0;
-    for (bool ended = false; !ended; ++t) {
-      const Observation observation = observe(t);
-      policy(Decision{t, observation, last_actions_, actions_});
-      check(observation, t);
-      const StepResult result = environment_.step(actions_);
-      record_.rewards(t) = result.reward;
-      record_.terminated = result.terminated;
-      for (Index i = 0; i < info_.n_agents; ++i)
-        record_.actions(i, t) = last_actions_(0, i) = actions_[static_cast<std::size_t>(i)];
-      ended = result.terminated || result.truncated || t + 1 == info_.episode_limit;
-    }
-    observe(t);
-    return record_.first(t);
+    recorder_.begin(stream);
+    do {
+      policy(Decision{recorder_.t(), recorder_.observation(), recorder_.last_actions(), actions_});
+    } while (recorder_.step(actions_));
+    detail::require(!recorder_.aborted(), "Rollout",
+                    "the environment voided the episode at step " + std::to_string(recorder_.t()));
+    return recorder_.episode();
   }
 
  private:
-  /// Lets the environment write observation t into the record.
-  Observation observe(Index t) {
-    const Index n = info_.n_agents;
-    Observation o{record_.obs.middleCols(t * n, n), record_.state.col(t),
-                  View<float>(record_.units.data() + t * record_.units.rows(), info_.unit_dim, n, info_.unit_dim),
-                  record_.available.middleCols(t * n, n), record_.alive.col(t)};
-    record_.obs.middleCols(t * n, n).setZero();
-    record_.state.col(t).setZero();
-    record_.units.col(t).setZero();
-    record_.available.middleCols(t * n, n).setOnes();
-    record_.alive.col(t).setOnes();
-    environment_.observe(o);
-    return o;
-  }
-
-  void check(const Observation& observation, Index t) const {
-    for (Index i = 0; i < info_.n_agents; ++i) {
-      const int a = actions_[static_cast<std::size_t>(i)];
-      if (a < 0 || a >= info_.n_actions || observation.available(a, i) == 0) [[unlikely]]
-        throw Error("Rollout: agent " + std::to_string(i) + " chose action " + std::to_string(a) + " at step " +
-                    std::to_string(t) + ", which is not available");
-    }
-  }
-
-  E& environment_;
-  EnvironmentInfo info_;
-  Episode<float> record_;  ///< of episode_limit steps
+  Recorder<E> recorder_;
   std::vector<int> actions_;
-  Matrix<std::int32_t> last_actions_;
 };
 
 /// The agent's values at every step, and ε-greedy on them.

@@ -1,0 +1,102 @@
+#pragma once
+// A Q-learner whose agent and mixer are not known: what acts, collects and stores is compiled once for all of them.
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "qatten/learners/q_learner.hpp"
+#include "qatten/optim/by_name.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// A `QLearner::State` of any learner.
+template <class Scalar>
+struct LearnerState {
+  Vector<Scalar> parameters;
+  Vector<Scalar> target;
+  typename AnyOptimizer<Scalar>::State optimizer;
+  std::int64_t updates = 0;
+  std::int64_t last_target_episode = 0;
+};
+
+template <class Scalar>
+class AnyLearner {
+ public:
+  virtual ~AnyLearner() = default;
+
+  virtual const ParameterLayout& layout() const = 0;
+  virtual AgentOptions team() const = 0;
+
+  /// Acting: one step of up to `teams` teams at once, as `Agent::step`, with the parameters of now. `prepare` first;
+  /// it alone allocates.
+  virtual void prepare(Index teams) = 0;
+  virtual void step(const AgentInputs<Scalar>& inputs, View<Scalar> hidden, View<Scalar> q) = 0;
+
+  /// As in QLearner.
+  virtual void set_threads(const Threads* threads) = 0;
+  virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) = 0;
+  virtual std::int64_t updates() const = 0;
+  /// The largest |Q_tot| of the last batch.
+  virtual Scalar largest_q() const = 0;
+
+  virtual LearnerState<Scalar> state() const = 0;
+  /// Goes on from a state of a learner with the same layout; throws for another size.
+  virtual void restore(LearnerState<Scalar> state) = 0;
+};
+
+template <Agent Agent_, Mixer Mixer_>
+class LearnerOf final : public AnyLearner<typename Agent_::Scalar> {
+ public:
+  using Scalar = typename Agent_::Scalar;
+  using Learner = QLearner<Agent_, Mixer_, AnyOptimizer<Scalar>>;
+
+  LearnerOf(ParameterLayout layout, const Agent_& agent, const Mixer_& mixer, const AnyOptimizer<Scalar>& optimizer,
+            const QLearnerOptions& options, const Random& random)
+      : layout_(std::move(layout)), learner_(layout_, agent, mixer, optimizer, options, random) {}
+
+  Learner& learner() { return learner_; }
+
+  const ParameterLayout& layout() const override { return layout_; }
+  AgentOptions team() const override { return learner_.agent().options(); }
+
+  void prepare(Index teams) override {
+    const Index columns = teams * team().n_agents;
+    learner_.agent().prepare(scratch_, columns, columns);
+  }
+  void step(const AgentInputs<Scalar>& inputs, View<Scalar> hidden, View<Scalar> q) override {
+    learner_.agent().step(learner_.state().parameters, inputs, hidden, q, scratch_);
+  }
+
+  void set_threads(const Threads* threads) override { learner_.set_threads(threads); }
+  QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) override {
+    tiles_ = tiles.size();
+    return learner_.update(tiles, episodes);
+  }
+  std::int64_t updates() const override { return learner_.state().updates; }
+  Scalar largest_q() const override {
+    Scalar largest(0);
+    for (std::size_t k = 0; k < tiles_; ++k) largest = std::max(largest, learner_.q_tot(k).cwiseAbs().maxCoeff());
+    return largest;
+  }
+
+  LearnerState<Scalar> state() const override {
+    const auto& s = learner_.state();
+    return {s.parameters, s.target, s.optimizer, s.updates, s.last_target_episode};
+  }
+  void restore(LearnerState<Scalar> state) override {
+    detail::check_shape("LearnerOf::restore", "parameters", state.parameters, layout_.size(), 1);
+    detail::check_shape("LearnerOf::restore", "target", state.target, layout_.size(), 1);
+    learner_.state() = {std::move(state.parameters), std::move(state.target), std::move(state.optimizer), state.updates,
+                        state.last_target_episode};
+  }
+
+ private:
+  ParameterLayout layout_;
+  Learner learner_;
+  std::size_t tiles_ = 0;  ///< of the last batch
+  typename Agent_::Scratch scratch_;
+};
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,139 @@
+#pragma once
+// Curves as an SVG picture, without any other program.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "qatten/runs/curves.hpp"
+#include "qatten/training/progress.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+/// A diagram of several curves over environment steps.
+struct Panel {
+  std::string title;
+  std::vector<std::pair<std::string, Band>> curves;  ///< with their labels
+};
+
+namespace detail {
+
+inline std::string xml_text(const std::string& text) {
+  std::string safe;
+  for (const char c : text) safe += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return safe;
+}
+
+/// Round numbers that cover [low, high] in about five steps of 1, 2 or 5 times a power of ten.
+inline std::vector<double> ticks(double low, double high) {
+  const double rough = (high - low) / 5, power = std::pow(10, std::floor(std::log10(rough)));
+  const double step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : rough / power > 1 ? 2 : 1);
+  std::vector<double> all;
+  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
+    all.push_back(k == 0 ? 0 : k * step);
+  return all;
+}
+
+/// One panel of fixed size.
+class PanelDrawing {
+ public:
+  static constexpr double width = 480, height = 300, left = 62, right = 14, top = 30, bottom = 42;
+
+  explicit PanelDrawing(const Panel& panel) : panel_(panel) {
+    for (const auto& [label, band] : panel.curves) {
+      for (const double x : band.x) widen(x_low_, x_high_, x);
+      for (const auto* side : {&band.low, &band.high})
+        for (const double y : *side)
+          if (std::isfinite(y)) widen(y_low_, y_high_, y);
+    }
+    if (x_low_ > x_high_) x_low_ = 0, x_high_ = 1;
+    if (y_low_ > y_high_) y_low_ = 0, y_high_ = 1;
+    if (x_high_ == x_low_) ++x_high_;
+    if (y_high_ == y_low_) y_low_ -= 0.5, y_high_ += 0.5;
+    const double margin = 0.04 * (y_high_ - y_low_);
+    y_low_ -= margin;
+    y_high_ += margin;
+  }
+
+  std::string text() const {
+    std::string svg = format("<text x=\"%.0f\" y=\"18\" class=\"title\">", left) + xml_text(panel_.title) + "</text>\n";
+    for (const double x : ticks(x_low_, x_high_))
+      svg += line(px(x), top, px(x), height - bottom) + label(px(x), height - bottom + 16, "middle", x);
+    for (const double y : ticks(y_low_, y_high_))
+      svg += line(left, py(y), width - right, py(y)) + label(left - 6, py(y) + 4, "end", y);
+    svg += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">environment steps</text>\n",
+                  (left + width - right) / 2, height - 8);
+    for (std::size_t k = 0; k < panel_.curves.size(); ++k) svg += curve(k);
+    return svg;
+  }
+
+ private:
+  static void widen(double& low, double& high, double x) {
+    low = std::min(low, x);
+    high = std::max(high, x);
+  }
+  double px(double x) const { return left + (x - x_low_) / (x_high_ - x_low_) * (width - left - right); }
+  double py(double y) const { return height - bottom - (y - y_low_) / (y_high_ - y_low_) * (height - top - bottom); }
+
+  static std::string line(double x_1, double y_1, double x_2, double y_2) {
+    return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x_1, y_1, x_2, y_2);
+  }
+  static std::string label(double x, double y, const char* anchor, double number) {
+    const bool thousands = std::abs(number) >= 10000;
+    return format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g%s</text>\n", x, y, anchor,
+                  thousands ? number / 1000 : number, thousands ? "k" : "");
+  }
+
+  /// Its points; a number that is not finite breaks nothing: it is left out.
+  std::string points(const std::vector<double>& x, const std::vector<double>& y) const {
+    std::string text;
+    for (std::size_t k = 0; k < x.size(); ++k)
+      if (std::isfinite(y[k])) text += format("%.1f,%.1f ", px(x[k]), py(y[k]));
+    return text;
+  }
+
+  std::string curve(std::size_t k) const {
+    constexpr std::array<const char*, 6> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
+    const char* colour = colours[k % colours.size()];
+    const auto& [name, band] = panel_.curves[k];
+    std::vector<double> back_x(band.x.rbegin(), band.x.rend()), back_y(band.high.rbegin(), band.high.rend());
+    std::string svg;
+    if (band.runs > 1)
+      svg += format("<polygon fill=\"%s\" fill-opacity=\"0.2\" points=\"", colour) + points(band.x, band.low) +
+             points(back_x, back_y) + "\"/>\n";
+    svg += format("<polyline stroke=\"%s\" points=\"", colour) + points(band.x, band.median) + "\"/>\n";
+    const double y = top + 12 + 15 * double(k);
+    svg += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"3\" fill=\"%s\"/>\n", left + 8, y - 4, colour);
+    return svg + format("<text x=\"%.1f\" y=\"%.1f\" class=\"legend\">", left + 25, y) + xml_text(name) +
+           (band.runs > 1 ? " (" + std::to_string(band.runs) + " runs)" : "") + "</text>\n";
+  }
+
+  const Panel& panel_;
+  double x_low_ = std::numeric_limits<double>::infinity(), x_high_ = -x_low_;
+  double y_low_ = x_low_, y_high_ = -x_low_;
+};
+
+}  // namespace detail
+
+/// The panels two in a row, medians as lines, quartiles shaded: a whole SVG file.
+inline std::string svg_plot(const std::vector<Panel>& panels) {
+  using detail::PanelDrawing;
+  const std::size_t columns = std::min<std::size_t>(panels.size(), 2), rows = (panels.size() + 1) / 2;
+  std::string svg = detail::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\">\n",
+                                   PanelDrawing::width * double(columns), PanelDrawing::height * double(rows));
+  svg +=
+      "<style>text{font:11px sans-serif;fill:#333}.title{font-size:13px;font-weight:bold}line{stroke:#ddd}"
+      "polyline{fill:none;stroke-width:1.6}"
+      ".legend{paint-order:stroke;stroke:white;stroke-width:3px}</style>\n<rect width=\"100%\" height=\"100%\" "
+      "fill=\"white\"/>\n";
+  for (std::size_t k = 0; k < panels.size(); ++k)
+    svg += detail::format("<g transform=\"translate(%.0f,%.0f)\">\n", PanelDrawing::width * double(k % 2),
+                          PanelDrawing::height * double(k / 2)) +
+           PanelDrawing(panels[k]).text() + "</g>\n";
+  return svg + "</svg>\n";
+}
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,116 @@
+#pragma once
+// A training from its options: agent, mixer and optimiser are chosen by their names here, and nowhere else.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "qatten/agents/by_name.hpp"
+#include "qatten/mixers/by_name.hpp"
+#include "qatten/nn/initialise.hpp"
+#include "qatten/training/trainer.hpp"
+
+namespace qatten::inline QATTEN_ABI {
+
+inline AgentOptions agent_options(const TrainingOptions& o, const EnvironmentInfo& info) {
+  return {.n_agents = info.n_agents,
+          .n_actions = info.n_actions,
+          .obs_shape = info.obs_shape,
+          .obs_last_action = o.obs_last_action,
+          .obs_agent_id = o.obs_agent_id,
+          .hidden_dim = o.rnn_hidden_dim,
+          .use_layer_norm = o.use_layer_norm,
+          .share_parameters = o.share_parameters};
+}
+
+inline MixerOptions mixer_options(const TrainingOptions& o) {
+  const Index hidden = o.hypernet_layers == 1 ? 0 : o.hypernet_embed;
+  const auto qatten = [&](QattenOptions options) {
+    options.n_head = o.n_head;
+    options.embed = options.value_hidden = o.mixing_embed_dim;
+    options.query_hidden = options.head_hidden = hidden;
+    options.weighted_head = o.weighted_head;
+    options.state_bias = o.state_bias;
+    options.nonlinear = o.nonlinear;
+    options.mask_dead = o.mask_dead;
+    options.attend_reg_coef = o.attend_reg_coef;
+    return options;
+  };
+  return {.qmix = {.mixing_embed_dim = o.mixing_embed_dim, .hypernet_embed = hidden},
+          .qatten = qatten(QattenOptions::authors()),
+          .qatten_pymarl2 = qatten(QattenOptions::pymarl2()),
+          .qlinear = {.hidden = o.hypernet_embed, .value_hidden = o.mixing_embed_dim}};
+}
+
+inline QLearnerOptions learner_options(const TrainingOptions& o) {
+  TargetUpdate target{TargetUpdate::Rule::every_episodes, o.target_update_interval};
+  if (const double x = o.target_update_interval_or_tau; x > 1) {
+    target = {TargetUpdate::Rule::every_updates, static_cast<Index>(x)};
+  } else if (x > 0) {
+    target = {.rule = TargetUpdate::Rule::soft, .tau = x};
+  }
+  return {.gamma = o.gamma,
+          .td_lambda = o.td_lambda,
+          .double_q = o.double_q,
+          .loss_scale = o.loss_scale,
+          .grad_norm_clip = o.grad_norm_clip,
+          .target_update = target};
+}
+
+template <class Scalar>
+AnyOptimizer<Scalar> make_optimizer(const TrainingOptions& o) {
+  if (o.optimizer == "adam") return Adam<Scalar>({.lr = o.lr, .weight_decay = o.weight_decay});
+  return RmsProp<Scalar>({.lr = o.lr, .alpha = o.optim_alpha, .eps = o.optim_eps, .weight_decay = o.weight_decay});
+}
+
+namespace detail {
+
+/// PyMARL2's use_orthogonal: gain 1 for all layers but the agents' last one, and no biases. The GRU keeps its own.
+template <class Scalar>
+void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
+  LearnerState<Scalar> state = learner.state();
+  Random random(static_cast<std::uint64_t>(o.seed), "orthogonal parameters");
+  const std::string last = o.agent == "ff" ? "fc3." : "fc2.";
+  for (const NamedBlock& b : learner.layout().blocks()) {
+    if (b.name.find(".rnn.") != b.name.npos || b.name.find(".layer_norm.") != b.name.npos) continue;
+    const double gain = b.name.starts_with("agent.") && b.name.find("." + last) != b.name.npos ? o.gain : 1;
+    if (b.rank == 2) {
+      initialise_orthogonal<Scalar>(block(state.parameters, b), gain, random);
+    } else {
+      block(state.parameters, b).setZero();
+    }
+  }
+  state.target = state.parameters;
+  learner.restore(std::move(state));
+}
+
+}  // namespace detail
+
+/// The learner that the options name, for an environment of these sizes.
+template <class Scalar>
+std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options, const EnvironmentInfo& info) {
+  ParameterLayout layout;
+  const AnyAgent<Scalar> any_agent = make_agent<Scalar>(options.agent, layout, agent_options(options, info));
+  const AnyMixer<Scalar> any_mixer =
+      make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));
+  const Random random(static_cast<std::uint64_t>(options.seed), "parameters");
+  auto learner = std::visit(
+      [&]<class A, class M>(const A& agent, const M& mixer) -> std::unique_ptr<AnyLearner<Scalar>> {
+        return std::make_unique<LearnerOf<A, M>>(layout, agent, mixer, make_optimizer<Scalar>(options),
+                                                 learner_options(options), random);
+      },
+      any_agent, any_mixer);
+  if (options.use_orthogonal) detail::make_orthogonal(*learner, options);
+  return learner;
+}
+
+/// A training by its options, in environments from `make`. A template so that only those who call it compile it.
+template <class Scalar = float>
+std::unique_ptr<Trainer> make_trainer(const TrainingOptions& options, const EnvironmentFactory& make) {
+  auto rollout = std::make_unique<ParallelRollout>(make, options.batch_size_run, options.env_threads);
+  auto learner = make_learner<Scalar>(options, rollout->info());
+  return std::make_unique<Trainer>(options, std::move(rollout), std::move(learner));
+}
+
+}  // namespace qatten::inline QATTEN_ABI

@@ -1,0 +1,146 @@
+// Every agent, mixer and optimiser by its name: what is made, and that it trains.
+
+#include "qatten/training/make_trainer.hpp"
+
+#include "support/catch.hpp"
+#include "training/stumble.hpp"
+
+using namespace qatten;
+using namespace qatten::test;
+using qatten::testing::contains;
+
+TEST_CASE("every combination that can be named trains, and repeats itself") {
+  for (const std::string agent : {"rnn", "ff"}) {
+    for (const auto& [mixer, description] : mixer_names()) {
+      for (const std::string optimizer : {"adam", "rmsprop"}) {
+        CAPTURE(agent, mixer, optimizer);
+        TrainingOptions options = small_options();
+        options.agent = agent;
+        options.mixer = mixer;
+        options.optimizer = optimizer;
+        options.t_max = 150;
+        const auto trainer = make_trainer(options, stumbles()), again = make_trainer(options, stumbles());
+        const Vector<float> before = trainer->learner().state().parameters;
+        Listener listener;
+        CHECK(trainer->run(listener));
+        again->run(listener);
+        CHECK(trainer->learner().updates() > 5);
+        CHECK(trainer->learner().state().parameters != before);
+        CHECK(trainer->learner().state().parameters == again->learner().state().parameters);
+        CHECK(trainer->learner().state().parameters.allFinite());
+      }
+    }
+  }
+}
+
+TEST_CASE("the names that options allow are those that can be made") {
+  std::vector<std::string_view> names;
+  for (const auto& [name, description] : mixer_names()) names.push_back(name);
+  CHECK(find_option("mixer").limits.choices == names);
+  ParameterLayout layout;
+  for (const auto name : find_option("agent").limits.choices) make_agent<float>(name, layout = {}, {});
+  CHECK_THROWS_WITH(make_agent<float>("lstm", layout, {}), contains("no agent is named 'lstm'; known: rnn, n_rnn, ff"));
+}
+
+TEST_CASE("options reach agent, mixer and learner") {
+  TrainingOptions o = resolve_options({}, {{"mixer", "qatten-pymarl2"},
+                                           {"hypernet_layers", "1"},
+                                           {"n_head", "3"},
+                                           {"mixing_embed_dim", "5"},
+                                           {"mask_dead", "true"},
+                                           {"obs_agent_id", "false"},
+                                           {"rnn_hidden_dim", "7"},
+                                           {"share_parameters", "false"}});
+  const MixerOptions mixer = mixer_options(o);
+  CHECK(mixer.qatten_pymarl2.n_head == 3);
+  CHECK(mixer.qatten_pymarl2.embed == 5);
+  CHECK(mixer.qatten_pymarl2.query_hidden == 0);
+  CHECK(mixer.qatten_pymarl2.head_hidden == 0);
+  CHECK(mixer.qatten_pymarl2.mask_dead);
+  CHECK(mixer.qatten_pymarl2.weighted_head);
+  CHECK(mixer.qatten_pymarl2.attend_reg_coef == 0);
+  CHECK(mixer.qatten_pymarl2.key_bias);
+  CHECK_FALSE(mixer.qatten.key_bias);
+  CHECK(mixer.qmix.hypernet_embed == 0);
+  const AgentOptions agent = agent_options(o, Stumble().info());
+  CHECK(agent.n_agents == 3);
+  CHECK(agent.n_actions == 4);
+  CHECK(agent.obs_shape == 5);
+  CHECK(agent.hidden_dim == 7);
+  CHECK_FALSE(agent.obs_agent_id);
+  CHECK_FALSE(agent.share_parameters);
+
+  CHECK(learner_options(o).target_update.rule == TargetUpdate::Rule::every_episodes);
+  CHECK(learner_options(o).target_update.interval == 200);
+  o.target_update_interval_or_tau = 100;
+  CHECK(learner_options(o).target_update.rule == TargetUpdate::Rule::every_updates);
+  CHECK(learner_options(o).target_update.interval == 100);
+  o.target_update_interval_or_tau = 0.01;
+  CHECK(learner_options(o).target_update.rule == TargetUpdate::Rule::soft);
+  CHECK(learner_options(o).target_update.tau == 0.01);
+}
+
+TEST_CASE("the defaults of Qatten's options are its authors'") {
+  const QattenOptions made = mixer_options(resolve_options({}, {{"mixer", "qatten"}})).qatten,
+                      authors = QattenOptions::authors();
+  CHECK(made.n_head == authors.n_head);
+  CHECK(made.embed == authors.embed);
+  CHECK(made.query_hidden == authors.query_hidden);
+  CHECK(made.head_hidden == authors.head_hidden);
+  CHECK(made.value_hidden == authors.value_hidden);
+  CHECK(made.weighted_head == authors.weighted_head);
+  CHECK(made.state_bias == authors.state_bias);
+  CHECK(made.nonlinear == authors.nonlinear);
+  CHECK(made.mask_dead == authors.mask_dead);
+  CHECK(made.attend_reg_coef == authors.attend_reg_coef);
+  const QattenOptions second = mixer_options(resolve_options({}, {{"mixer", "qatten-pymarl2"}})).qatten_pymarl2,
+                      pymarl2 = QattenOptions::pymarl2();
+  CHECK(second.weighted_head == pymarl2.weighted_head);
+  CHECK(second.attend_reg_coef == pymarl2.attend_reg_coef);
+  CHECK(second.query_bias == pymarl2.query_bias);
+  CHECK(second.names == pymarl2.names);
+}
+
+TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {
+  for (const std::string agent : {"rnn", "ff"}) {
+    TrainingOptions o = small_options();
+    o.agent = agent;
+    o.use_orthogonal = true;
+    o.use_layer_norm = agent == "rnn";
+    const auto learner = make_learner<float>(o, Stumble().info());
+    o.use_orthogonal = false;
+    const auto plain = make_learner<float>(o, Stumble().info());
+    const LearnerState<float> state = learner->state(), usual = plain->state();
+    CHECK(state.target == state.parameters);
+    const std::string last = agent == "rnn" ? "agent.fc2." : "agent.fc3.";
+    for (const NamedBlock& b : learner->layout().blocks()) {
+      CAPTURE(b.name);
+      const Matrix<float> w = block(state.parameters, b), before = block(usual.parameters, b);
+      if (b.name.starts_with("agent.rnn") || b.name.starts_with("agent.layer_norm")) {
+        CHECK(w == before);
+      } else if (b.rank == 1) {
+        CHECK(w.isZero());
+      } else {
+        const double gain = b.name.starts_with(last) ? 0.01 : 1;
+        const Matrix<float> gram =
+            w.rows() < w.cols() ? Matrix<float>(w * w.transpose()) : Matrix<float>(w.transpose() * w);
+        const Matrix<float> unit = Matrix<float>::Identity(gram.rows(), gram.cols());
+        CHECK((gram / float(gain * gain) - unit).cwiseAbs().maxCoeff() < 1e-5F);
+      }
+    }
+  }
+}
+
+TEST_CASE("a state of another optimiser or size is refused") {
+  TrainingOptions o = small_options();
+  const auto adam = make_learner<float>(o, Stumble().info());
+  o.optimizer = "rmsprop";
+  const auto rmsprop = make_learner<float>(o, Stumble().info());
+  o.rnn_hidden_dim = 9;
+  const auto wider = make_learner<float>(o, Stumble().info());
+  CHECK_THROWS_WITH(wider->restore(rmsprop->state()), contains("LearnerOf::restore: parameters is"));
+  const AnyOptimizer<float> optimizer = make_optimizer<float>(o);
+  LearnerState<float> state = adam->state();
+  const Vector<float> gradients = state.parameters;
+  CHECK_THROWS_WITH(optimizer.update(state.parameters, gradients, state.optimizer), contains("another optimiser's"));
+}

@@ -13,7 +13,7 @@ set(arrows
     "agents: core nn"
     "mixers: core nn"
     "learners: core nn optim replay agents mixers"
-    "io: core optim replay learners"
+    "io: core optim replay learners environments/skirmish"
     "training: core nn optim replay environments agents mixers learners"
     "runs: core optim replay environments learners io training"
     "analysis: core nn agents mixers environments/games"

@@ -1,9 +1,10 @@
-// A team of recurrent agents (hidden 64, shared parameters, PyMARL's inputs): 60 steps of 32 episodes, and one step of
-// one team, as in acting.
+// A team of recurrent agents (hidden 64, shared parameters, PyMARL's inputs): 60 steps of 32 episodes; one step of one
+// team; and the whole decision of one step, from the environment's observation to the greedy available actions.
 
 #include "agent_floor.hpp"
 #include "measure.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/training/rollout.hpp"
 
 namespace qatten::benchmarks {
 namespace {
@@ -47,6 +48,21 @@ class Case {
     compare(state, [this] { agent_.step(p_, inputs(), hidden_, q_, scratch_); });
   }
 
+  void greedy(benchmark::State& state) {
+    AgentFloor(floor_, agent_.options(), 1).act();
+    EpsilonGreedyPolicy<RecurrentAgent<float>> policy(agent_);
+    policy.set(p_, 0, random_);
+    Matrix<std::uint8_t> available(agent_.options().n_actions, agent_.options().n_agents);
+    for (auto& a : available.reshaped()) a = random_.uniform() < 0.5;
+    available.row(0).setOnes();
+    const Observation observation{obs_, {}, {}, available, {}};
+    std::vector<int> actions(static_cast<std::size_t>(agent_.options().n_agents));
+    compare(state, [&] {
+      policy(Decision{1, observation, last_actions_, actions});
+      benchmark::DoNotOptimize(actions.data());
+    });
+  }
+
  private:
   Index columns() const { return ragged_.total() * agent_.options().n_agents; }
   AgentInputs<float> inputs() const { return {obs_, last_actions_}; }
@@ -80,6 +96,7 @@ void add(const Map& map) {
   add_one("forward", episodes, steps, &Case::forward);
   add_one("forward_backward", episodes, steps, &Case::forward_backward);
   add_one("act", 1, 1, &Case::act);
+  add_one("greedy", 1, 1, &Case::greedy);
 }
 
 }  // namespace

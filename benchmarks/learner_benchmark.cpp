@@ -1,9 +1,10 @@
 // One whole update of the Q-learner: targets, loss, gradient, clipping, Adam. 32 episodes whose lengths are drawn
-// uniformly from 20 … 60.
+// uniformly from 20 … 60: as one packed batch, in tiles, and in tiles by two threads beside one.
 
-#include <array>
+#include <chrono>
 
 #include "agent_floor.hpp"
+#include "episodes.hpp"
 #include "measure.hpp"
 #include "mixer_floor.hpp"
 #include "qatten/agents/recurrent.hpp"
@@ -13,29 +14,6 @@
 
 namespace qatten::benchmarks {
 namespace {
-
-Episode<float> random_episode(const Map& map, Index length, Random& random) {
-  Episode<float> e;
-  e.resize(map.agents, map.actions, map.obs, map.state, map.unit, length);
-  for (auto* m : {&e.obs, &e.state, &e.units}) *m = random_matrix(m->rows(), m->cols(), random);
-  e.available.setOnes();
-  e.alive.setOnes();
-  for (auto& a : e.actions.reshaped()) a = static_cast<std::int32_t>(random.integer(map.actions));
-  e.rewards = random_matrix(length, 1, random);
-  e.terminated = true;
-  return e;
-}
-
-EpisodeBatch<float> random_batch(const Map& map) {
-  Random random(1, "batch");
-  std::vector<Episode<float>> all;
-  for (Index b = 0; b < episodes; ++b) all.push_back(random_episode(map, 20 + random.integer(steps - 20 + 1), random));
-  std::vector<const Episode<float>*> pointers;
-  for (const auto& e : all) pointers.push_back(&e);
-  EpisodeBatch<float> batch;
-  batch.assign(pointers);
-  return batch;
-}
 
 /// Online agents forward over all observations and backward over the transitions; target agents and both mixers, the
 /// online one with backward.
@@ -50,35 +28,82 @@ void add_update(Floor& floor, const AgentOptions& options, const Mixer& mixer, c
 }
 
 template <class Mixer>
-void update(benchmark::State& state, const ParameterLayout& layout, const RecurrentAgent<float>& agent,
-            const Mixer& mixer, const Map& map) {
-  const EpisodeBatch<float> batch = random_batch(map);
-  QLearner<RecurrentAgent<float>, Mixer, Adam<float>> learner(layout, agent, mixer, Adam<float>({.lr = 1e-5}), {},
-                                                              Random(1, "learner"));
-  Floor floor;
-  add_update(floor, agent.options(), mixer, batch);
-  measure(
-      state, "steps", batch.transitions.total(), [&] { learner.update(batch); }, [&] { floor.run(); }, floor.flops(),
-      {learner.state().parameters, learner.gradients()});
+class Case {
+ public:
+  Case(const ParameterLayout& layout, const RecurrentAgent<float>& agent, const Mixer& mixer, const Map& map)
+      : learner_(layout, agent, mixer, Adam<float>({.lr = 1e-5}), {}, Random(1, "learner")),
+        batch_(pack<EpisodeBatch<float>>(random_episodes(map))),
+        tiles_(pack<TiledBatch<float>>(random_episodes(map))) {}
+
+  void update(benchmark::State& state) {
+    compare(state, [this] { learner_.update(batch_); });
+  }
+  void tiles(benchmark::State& state) {
+    compare(state, [this] { learner_.update(tiles_.tiles()); });
+  }
+
+  /// Time on the wall, one thread and two by turns. `speedup`: the median of a turn of one over the next turn of two.
+  void threads(benchmark::State& state) {
+    const Threads two(2);
+    const auto wall = [this](const Threads* threads) {
+      learner_.set_threads(threads);
+      const auto start = std::chrono::steady_clock::now();
+      learner_.update(tiles_.tiles());
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    wall(nullptr);
+    wall(&two);
+    std::vector<double> ones, twos, ratios;
+    for (auto _ : state) {
+      ones.push_back(wall(nullptr));
+      twos.push_back(wall(&two));
+      state.SetIterationTime(twos.back());
+      ratios.push_back(ones.back() / twos.back());
+    }
+    const double steps_done = double(tiles_.transitions());
+    state.counters["steps/s"] = steps_done / median(twos);
+    state.counters["steps/s of one"] = steps_done / median(ones);
+    state.counters["spread"] = spread(twos);
+    state.counters["speedup"] = median(ratios);
+  }
+
+ private:
+  /// The floor is that of the batch as a whole, tiles or not: how it is cut is no part of the algebra.
+  template <class Work>
+  void compare(benchmark::State& state, Work&& work) {
+    Floor floor;
+    add_update(floor, learner_.agent().options(), learner_.mixer(), batch_);
+    measure(state, "steps", batch_.transitions.total(), work, [&] { floor.run(); }, floor.flops(),
+            {learner_.state().parameters, learner_.gradients()});
+  }
+
+  QLearner<RecurrentAgent<float>, Mixer, Adam<float>> learner_;
+  EpisodeBatch<float> batch_;
+  TiledBatch<float> tiles_;
+};
+
+/// run(case) of the learner with the mixer of that name.
+template <class Run>
+void with_learner(const std::string& mixer_name, const Map& map, Run&& run) {
+  ParameterLayout layout;
+  const RecurrentAgent<float> agent(
+      layout, "agent",
+      {.n_agents = map.agents, .n_actions = map.actions, .obs_shape = map.obs, .hidden_dim = hidden_dim});
+  const auto with = [&](const auto& mixer) { run(Case(layout, agent, mixer, map)); };
+  if (mixer_name == "vdn") return with(Vdn<float>(map.agents));
+  if (mixer_name == "qmix") return with(Qmix<float>(layout, "mixer", map.agents, map.state));
+  with(Qatten<float>(layout, "mixer", map.agents, map.state, map.unit, QattenOptions::authors()));
 }
 
 void add(const std::string& mixer_name, const Map& map) {
-  const auto body = [=](benchmark::State& state) {
-    ParameterLayout layout;
-    const RecurrentAgent<float> agent(
-        layout, "agent",
-        {.n_agents = map.agents, .n_actions = map.actions, .obs_shape = map.obs, .hidden_dim = hidden_dim});
-    if (mixer_name == "vdn") {
-      update(state, layout, agent, Vdn<float>(map.agents), map);
-    } else if (mixer_name == "qmix") {
-      update(state, layout, agent, Qmix<float>(layout, "mixer", map.agents, map.state), map);
-    } else {
-      update(state, layout, agent,
-             Qatten<float>(layout, "mixer", map.agents, map.state, map.unit, QattenOptions::authors()), map);
-    }
+  const auto add_one = [&](const std::string& what, auto&& run) {
+    const auto body = [=](benchmark::State& state) { with_learner(mixer_name, map, [&](auto&& c) { run(c, state); }); };
+    const std::string name = "BM_Learner/" + mixer_name + "/" + map.name + "/" + what;
+    return benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMicrosecond);
   };
-  const std::string name = "BM_Learner/" + mixer_name + "/" + map.name + "/update";
-  benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMicrosecond);
+  add_one("update", [](auto& c, benchmark::State& state) { c.update(state); });
+  add_one("tiles", [](auto& c, benchmark::State& state) { c.tiles(state); });
+  add_one("threads", [](auto& c, benchmark::State& state) { c.threads(state); })->UseManualTime()->MinTime(0.5);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <initializer_list>
 #include <string>
@@ -39,11 +40,19 @@ inline double median(std::vector<double> x) {
   return *middle;
 }
 
+/// The median distance from the median, as a fraction of it.
+inline double spread(std::vector<double> x) {
+  const double middle = median(x);
+  for (double& value : x) value = std::abs(value - middle);
+  return median(std::move(x)) / middle;
+}
+
 /// Measures `work`, which treats `samples` samples and leaves `results`, beside `floor`, whose arithmetic is `flops`
 /// (0: it does none). Counters:
 ///
 ///   <unit>/s  samples per second
 ///   GFLOP/s   the floor's arithmetic in the measured time
+///   spread    median distance of the turns' times from their median, as a fraction of it
 ///   floor     measured time / time of the floor: the median over turns of one right after the other, because on a busy
 ///             machine a turn and its neighbour are slowed alike, while the fastest of one and the fastest of the other
 ///             may come from different minutes
@@ -72,12 +81,21 @@ void measure(benchmark::State& state, const std::string& unit, Index samples, Wo
   const double time = median(times);
   state.counters[unit + "/s"] = double(samples) / time;
   if (flops > 0) state.counters["GFLOP/s"] = flops / time * 1e-9;
+  state.counters["spread"] = spread(times);
   state.counters["floor"] = median(ratios);
 }
 
+inline std::string compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "GCC " __VERSION__;
+#endif
+}
+
 /// `main` of every program: Google Benchmark's own, with a table of counters and short runs unless told otherwise.
-inline int run_all(int argc, char** argv) {
-  std::string tabular = "--benchmark_counters_tabular=true", min_time = "--benchmark_min_time=0.1";
+inline int run_all(int argc, char** argv, const std::string& seconds_each = "0.1") {
+  std::string tabular = "--benchmark_counters_tabular=true", min_time = "--benchmark_min_time=" + seconds_each;
   std::vector<char*> arguments = {argv[0], tabular.data(), min_time.data()};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   int count = static_cast<int>(arguments.size());
@@ -85,6 +103,7 @@ inline int run_all(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
   benchmark::AddCustomContext("Eigen", std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) +
                                            "." + std::to_string(EIGEN_MINOR_VERSION));
+  benchmark::AddCustomContext("compiler", compiler());
   benchmark::AddCustomContext("SIMD", Eigen::SimdInstructionSetsInUse());
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

@@ -56,6 +56,20 @@ macro(qatten_find_json)
   endif()
 endmacro()
 
+# Standalone Asio, headers alone. Without it, unless it may be downloaded, there is no target qatten::remote.
+macro(qatten_find_asio)
+  if(NOT TARGET asio::asio)
+    find_path(QATTEN_ASIO_INCLUDE_DIR asio/io_context.hpp)
+    if(QATTEN_ASIO_INCLUDE_DIR)
+      add_library(asio::asio INTERFACE IMPORTED GLOBAL)
+      target_include_directories(asio::asio INTERFACE "${QATTEN_ASIO_INCLUDE_DIR}")
+    elseif(QATTEN_FETCH_DEPS)
+      qatten_fetch_headers(asio::asio asio/include asio libasio-dev https://github.com/chriskohlhoff/asio.git
+                           asio-1-30-2)
+    endif()
+  endif()
+endmacro()
+
 # Version 2 or 3.
 macro(qatten_find_catch2)
   qatten_find(Catch2 Catch2::Catch2)

@@ -11,6 +11,11 @@ if(TARGET qatten_io)
   install(TARGETS qatten_io EXPORT qatten_io)
   install(EXPORT qatten_io NAMESPACE qatten:: FILE qattenIoTargets.cmake DESTINATION "${package_dir}")
 endif()
+if(TARGET qatten_remote)
+  install(TARGETS qatten_remote EXPORT qatten_remote)
+  install(EXPORT qatten_remote NAMESPACE qatten:: FILE qattenRemoteTargets.cmake DESTINATION "${package_dir}")
+  install(DIRECTORY python DESTINATION "${CMAKE_INSTALL_DATADIR}/qatten" PATTERN __pycache__ EXCLUDE)
+endif()
 
 configure_package_config_file(cmake/qattenConfig.cmake.in "${PROJECT_BINARY_DIR}/qattenConfig.cmake"
                               INSTALL_DESTINATION "${package_dir}")

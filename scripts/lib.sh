@@ -40,3 +40,15 @@ build() {
   shift
   quietly "Building $preset: $*" cmake --build --preset "$preset" --target "$@"
 }
+
+# A Python with numpy, which need not be the first on the PATH.
+python_with_numpy() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import numpy' 2>/dev/null; then
+      echo "$python"
+      return
+    fi
+  done
+  fail "no python3 with numpy (Debian: python3-numpy)"
+}

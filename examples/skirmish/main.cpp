@@ -1,4 +1,5 @@
-// Plays a map with a scripted team: in numbers, in the terminal, or as a page to watch in a browser.
+// Trains a team on a map; or plays it with a scripted one: in numbers, in the terminal, or as a page to watch in a
+// browser.
 
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "qatten/environments/skirmish/recording.hpp"
 #include "qatten/environments/skirmish/terminal_view.hpp"
 #include "qatten/io/replay_file.hpp"
+#include "training/training.hpp"
 
 using namespace qatten;
 
@@ -21,7 +23,7 @@ namespace {
 
 struct Arguments {
   std::vector<std::string> maps = {"3m"}, policies = {"nearest"};
-  std::string rules = "sc2", record;
+  std::string mixer, rules = "sc2", record;
   int episodes = 100;
   std::uint64_t seed = 1;
   double start_jitter = 0;
@@ -140,6 +142,23 @@ void record(const Arguments& arguments, const skirmish::Options& options) {
   std::printf("%s: %zu steps\n", arguments.record.c_str(), rewards.size());
 }
 
+/// What 2 cores learn fast with, unless the command line says otherwise: eight battles side by side, an update for
+/// each, Adam and λ-returns.
+int train(const Arguments& arguments, const std::vector<std::string>& options) {
+  Assignments words = {{"env", "skirmish:" + arguments.maps.front()},
+                       {"env_args.rules", arguments.rules},
+                       {"mixer", arguments.mixer},
+                       {"seed", std::to_string(arguments.seed)},
+                       {"batch_size_run", "8"},
+                       {"optimizer", "adam"},
+                       {"lr", "0.001"},
+                       {"td_lambda", "0.6"},
+                       {"learner_threads", "2"}};
+  const Assignments given = parse_command_line(options, training_words);
+  words.insert(words.end(), given.begin(), given.end());
+  return run_training(words);
+}
+
 /// "all" stands for everything there is.
 template <class Names>
 void expand(std::vector<std::string>& chosen, const Names& names) {
@@ -152,8 +171,10 @@ void expand(std::vector<std::string>& chosen, const Names& names) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app{"SMAC's battles, simulated: plays maps with scripted teams."};
+  CLI::App app{
+      "SMAC's battles, simulated: trains a team (--mixer, and any option of train), or plays maps with scripted ones."};
   app.add_option("--map", arguments.maps, "one or more maps, or all")->delimiter(',');
+  app.add_option("--mixer", arguments.mixer, "train with this mixer: qatten, qmix, vdn, iql, ...");
   app.add_option("--policy", arguments.policies,
                  "one or more of nearest, focus, weakest, sticky, kite, hold, random; or all")
       ->delimiter(',');
@@ -167,8 +188,12 @@ int main(int argc, char** argv) {
   app.add_option("--record", arguments.record, "write one episode to FILE, a page that plays it in a browser");
   app.add_flag("--table", arguments.table, "won % · return of every map and policy, in Markdown");
   app.add_flag("--list", arguments.list, "the maps there are");
+  app.allow_extras();
   CLI11_PARSE(app, argc, argv);
   try {
+    if (!arguments.mixer.empty()) return train(arguments, app.remaining());
+    if (!app.remaining().empty())
+      throw Error("no option is called " + app.remaining().front() + " (options of a training go with --mixer)");
     std::vector<std::string> names;
     for (const skirmish::Map& map : skirmish::maps) names.emplace_back(map.name);
     expand(arguments.maps, names);

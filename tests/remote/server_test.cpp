@@ -77,7 +77,7 @@ Vector<float> trained(E& environment) {
       {.n_agents = info.n_agents, .n_actions = info.n_actions, .obs_shape = info.obs_shape, .hidden_dim = 16});
   const Qatten<float> mixer(layout, "mixer", info.n_agents, info.state_shape, info.unit_dim);
   QLearner learner(layout, agent, mixer, Adam<float>(), {}, Random(1, "parameters"));
-  EpisodeBuffer<float> buffer(100, std::size_t{1} << 22);
+  EpisodeBuffer buffer(100, std::size_t{1} << 22);
   EpisodeBatch<float> batch;
   EpsilonGreedyPolicy policy(agent);
   Random exploration(1, "exploration"), replay(1, "replay");
@@ -85,7 +85,7 @@ Vector<float> trained(E& environment) {
     policy.set(learner.state().parameters, 0.3, exploration);
     buffer.add(rollout.play(Random(1, "environment", std::uint64_t(episode)), policy));
     if (buffer.size() < 8) continue;
-    batch.assign<float>(buffer.sample(8, replay));
+    batch.assign(buffer.sample(8, replay));
     learner.update(batch, episode);
   }
   return learner.state().parameters;

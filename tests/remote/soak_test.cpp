@@ -129,7 +129,7 @@ int mocks() {
 
 struct Soak {
   std::mutex mutex;
-  EpisodeBuffer<float> replay{1000, std::size_t{1} << 28};
+  EpisodeBuffer replay{1000, std::size_t{1} << 28};
   RemoteCounters counters;
   std::int64_t kept = 0, differing = 0;
   std::string given_up;

@@ -118,33 +118,8 @@ class Trainer {
     return true;
   }
 
-  /// ε of the episodes that come next.
-  double epsilon() const {
-    return EpsilonSchedule{options_.epsilon_start, options_.epsilon_finish, options_.epsilon_anneal_time}(state_.t_env);
-  }
-
- private:
-  std::uint64_t seed() const { return static_cast<std::uint64_t>(options_.seed); }
-
-  /// Whether t_env has passed a multiple of `interval` since `last`.
-  bool passed(std::int64_t last, std::int64_t interval) const { return state_.t_env / interval > last / interval; }
-
-  bool test_due() const {
-    if (options_.test_nepisode == 0 || state_.t_env == state_.last_test) return false;
-    return state_.last_test < 0 || state_.t_env >= options_.t_max || passed(state_.last_test, options_.test_interval);
-  }
-
-  bool stop(TrainingObserver& observer) {
-    save(observer);
-    return false;
-  }
-
-  void save(TrainingObserver& observer) {
-    state_.last_save = state_.t_env;
-    observer.checkpoint();
-  }
-
-  /// Greedy episodes on streams of their own. False, and nothing has happened, when asked to stop on the way.
+  /// Plays test_nepisode greedy episodes on streams of their own and tells the means; `run` does it when it is due.
+  /// False, and nothing has happened, when asked to stop on the way.
   bool evaluate(TrainingObserver& observer) {
     EpisodeStats stats;
     std::int64_t aborted = 0;
@@ -170,6 +145,32 @@ class Trainer {
     });
     tell(observer);
     return true;
+  }
+
+  /// ε of the episodes that come next.
+  double epsilon() const {
+    return EpsilonSchedule{options_.epsilon_start, options_.epsilon_finish, options_.epsilon_anneal_time}(state_.t_env);
+  }
+
+ private:
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(options_.seed); }
+
+  /// Whether t_env has passed a multiple of `interval` since `last`.
+  bool passed(std::int64_t last, std::int64_t interval) const { return state_.t_env / interval > last / interval; }
+
+  bool test_due() const {
+    if (options_.test_nepisode == 0 || state_.t_env == state_.last_test) return false;
+    return state_.last_test < 0 || state_.t_env >= options_.t_max || passed(state_.last_test, options_.test_interval);
+  }
+
+  bool stop(TrainingObserver& observer) {
+    save(observer);
+    return false;
+  }
+
+  void save(TrainingObserver& observer) {
+    state_.last_save = state_.t_env;
+    observer.checkpoint();
   }
 
   /// One round of episodes into replay.

@@ -75,6 +75,7 @@ class RemoteEnvironment {
   EnvironmentInfo info() const { return welcome_.info; }
   /// What the server says of itself and of the environment.
   const remote::Welcome& welcome() const { return welcome_; }
+  std::string description() const { return welcome_.environment + " " + welcome_.description; }
   const RemoteCounters& counters() const { return counters_; }
   /// What the last fault was, in words; empty if there has been none.
   const std::string& last_fault() const { return last_fault_; }

@@ -50,6 +50,9 @@ class Skirmish {
   }
 
   EnvironmentInfo info() const { return layout_.info(); }
+  std::string description() const {
+    return "skirmish " + std::string(battle_.map().name) + ", rules " + std::string(options_.rules.name);
+  }
   const skirmish::Layout& layout() const { return layout_; }
   const skirmish::Options& options() const { return options_; }
   const skirmish::Battle& battle() const { return battle_; }

@@ -1,0 +1,153 @@
+#pragma once
+// The environments that these programs know: a few lines each.
+
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "qatten/environments/any_environment.hpp"
+#include "qatten/environments/arguments.hpp"
+#include "qatten/environments/games/gaussian_squeeze.hpp"
+#include "qatten/environments/games/mmdp.hpp"
+#include "qatten/environments/games/n_step_game.hpp"
+#include "qatten/environments/games/named_games.hpp"
+#include "qatten/environments/games/spotlight.hpp"
+#include "qatten/environments/games/two_context_game.hpp"
+#include "qatten/environments/games/two_step_game.hpp"
+#include "qatten/environments/remote/remote_environment.hpp"
+#include "qatten/environments/skirmish/skirmish.hpp"
+#include "qatten/training/options.hpp"
+
+/// --env <name> or <name>:<variant>; `make(variant, arguments, k)` makes the k-th of those that are played side by
+/// side.
+struct EnvironmentEntry {
+  std::string name, usage, description;
+  std::function<qatten::AnyEnvironment(const std::string&, qatten::EnvironmentArguments&, qatten::Index)> make;
+};
+
+/// SMAC's arguments, and what skirmish has beside them.
+inline qatten::skirmish::Options skirmish_options(qatten::EnvironmentArguments& a) {
+  qatten::skirmish::Options o;
+  o.rules = qatten::skirmish::ruleset(a.text("rules", "sc2"));
+  o.step_mul = static_cast<int>(a.integer("step_mul", o.step_mul));
+  o.n_units = static_cast<int>(a.integer("n_units", o.n_units));
+  o.n_enemies = static_cast<int>(a.integer("n_enemies", o.n_enemies));
+  using Flag = std::pair<const char*, bool*>;
+  for (const auto& [name, flag] : {Flag{"continuing_episode", &o.continuing_episode},
+                                   {"obs_all_health", &o.obs_all_health},
+                                   {"obs_own_health", &o.obs_own_health},
+                                   {"obs_last_action", &o.obs_last_action},
+                                   {"obs_pathing_grid", &o.obs_pathing_grid},
+                                   {"obs_terrain_height", &o.obs_terrain_height},
+                                   {"obs_instead_of_state", &o.obs_instead_of_state},
+                                   {"obs_timestep_number", &o.obs_timestep_number},
+                                   {"state_last_action", &o.state_last_action},
+                                   {"state_timestep_number", &o.state_timestep_number},
+                                   {"reward_sparse", &o.reward_sparse},
+                                   {"reward_only_positive", &o.reward_only_positive},
+                                   {"reward_scale", &o.reward_scale},
+                                   {"use_unit_ranges", &o.use_unit_ranges}})
+    *flag = a.boolean(name, *flag);
+  using Number = std::pair<const char*, double*>;
+  for (const auto& [name, number] : {Number{"move_amount", &o.move_amount},
+                                     {"reward_death_value", &o.reward_death_value},
+                                     {"reward_win", &o.reward_win},
+                                     {"reward_defeat", &o.reward_defeat},
+                                     {"reward_negative_scale", &o.reward_negative_scale},
+                                     {"reward_scale_rate", &o.reward_scale_rate},
+                                     {"min_attack_range", &o.min_attack_range},
+                                     {"start_jitter", &o.start_jitter}})
+    *number = a.real(name, *number);
+  return o;
+}
+
+/// The k-th of a team of servers: one that runs already (endpoint), or one started for it, which serves `environment`
+/// (MODULE:CLASS) with map_name = `map` unless that is empty. The environment variable QATTEN_TOKEN holds a server's
+/// token: an argument could be seen by others.
+inline qatten::AnyEnvironment remote_environment(qatten::EnvironmentArguments& a, const std::string& environment,
+                                                 const std::string& map, qatten::Index k) {
+  qatten::RemoteOptions o;
+  o.endpoint = a.text("endpoint", "");
+  const std::string python = a.text("python", QATTEN_PYTHON),
+                    server = a.text("server", QATTEN_SOURCE_DIR "/python/qatten_env_server.py"),
+                    json = a.text("args_json", ""), words = a.text("server_options", "");
+  if (const char* token = std::getenv("QATTEN_TOKEN")) o.token = token;
+  o.allow_remote = !o.token.empty();
+  o.seed = static_cast<std::uint64_t>(a.integer("seed", 0) + k);
+  o.step_timeout = a.real("step_timeout", o.step_timeout);
+  o.log = a.text("log", "");
+  o.record = a.text("record", "");
+  for (std::string* file : {&o.log, &o.record})
+    if (!file->empty() && k > 0) *file += "." + std::to_string(k);
+  if (o.endpoint.empty()) {
+    o.command = {python, server, "--env", environment};
+    if (!map.empty()) o.command.insert(o.command.end(), {"--arg", "map_name=" + map});
+    if (!json.empty()) o.command.insert(o.command.end(), {"--args-json", json});
+    std::istringstream split(words);
+    for (std::string word; split >> word;) o.command.push_back(word);
+  }
+  return qatten::make_environment<qatten::RemoteEnvironment>(std::move(o));
+}
+
+inline const std::vector<EnvironmentEntry>& environments() {
+  using namespace qatten;
+  using Args = EnvironmentArguments;
+  using Name = const std::string;
+  static const std::vector<EnvironmentEntry> table = {
+      {"matrix", "matrix:<game>", "a matrix game of the literature; --list names them",
+       [](Name& game, Args&, Index) { return make_environment<MatrixGame>(named_game(game)); }},
+      {"two-step", "", "the two-step game (Rashid 2018)",
+       [](Name&, Args&, Index) { return make_environment<TwoStepGame>(); }},
+      {"n-step", "env_args.steps=10 env_args.good_branches=4", "MAVEN's n-step matrix game",
+       [](Name&, Args& a, Index) {
+         return make_environment<NStepGame>(a.integer("steps", 10), static_cast<int>(a.integer("good_branches", 4)));
+       }},
+      {"spotlight", "env_args.n_agents=4", "the smallest game in which a mixer must look at the state",
+       [](Name&, Args& a, Index) { return make_environment<Spotlight>(a.integer("n_agents", 4)); }},
+      {"two-context", "", "QTRAN's game with random state",
+       [](Name&, Args&, Index) { return make_environment<TwoContextGame>(); }},
+      {"mmdp", "env_args.reward=1 env_args.episode_limit=100", "QPLEX's MDP, in which additive values diverge",
+       [](Name&, Args& a, Index) {
+         return make_environment<Mmdp>(a.real("reward", 1), a.integer("episode_limit", 100));
+       }},
+      {"gaussian-squeeze", "env_args.n_agents=10 env_args.multi=false", "Gaussian squeeze, as QTRAN's authors play it",
+       [](Name&, Args& a, Index) {
+         return make_environment<GaussianSqueeze>(
+             a.integer("n_agents", 10), a.boolean("multi", false) ? SqueezeDomains::multi : SqueezeDomains::single);
+       }},
+      {"skirmish", "skirmish:<map> env_args.rules=sc2 env_args.<SMAC's option>", "SMAC's battles, simulated here",
+       [](Name& map, Args& a, Index) { return make_environment<Skirmish>(map, skirmish_options(a)); }},
+      {"smac", "smac:<map> env_args.python=<Python that has smac> env_args.args_json={...}",
+       "StarCraft II, by a socket",
+       [](Name& map, Args& a, Index k) { return remote_environment(a, "smac.env:StarCraft2Env", map, k); }},
+      {"smac-mock", "smac-mock:<map>", "a stand-in with SMAC's sizes, by a socket",
+       [](Name& map, Args& a, Index k) { return remote_environment(a, "mock_smac:MockSmac", map, k); }},
+      {"remote", "remote:<module>:<class> env_args.server_options=--metrics=a,b, or env_args.endpoint=unix:<path>",
+       "any Python environment, or a server that runs already",
+       [](Name& environment, Args& a, Index k) { return remote_environment(a, environment, "", k); }},
+  };
+  return table;
+}
+
+/// Makes the environments that the options name. Throws for a name that is not known, and, when one is made, for
+/// arguments that it does not have.
+inline qatten::EnvironmentFactory environment_factory(const qatten::TrainingOptions& options) {
+  const std::string name = options.env.substr(0, options.env.find(':'));
+  const std::string variant = name.size() < options.env.size() ? options.env.substr(name.size() + 1) : "";
+  std::string known;
+  for (const EnvironmentEntry& entry : environments()) {
+    known += (known.empty() ? "" : ", ") + entry.name;
+    if (entry.name != name) continue;
+    if (!variant.empty() && !entry.usage.starts_with(name + ":"))
+      throw qatten::Error("option env: got '" + options.env + "', but " + name + " has no variants");
+    return [&entry, variant, args = options.env_args](qatten::Index k) {
+      qatten::EnvironmentArguments arguments(args);
+      qatten::AnyEnvironment environment = entry.make(variant, arguments, k);
+      arguments.check_all_known();
+      return environment;
+    };
+  }
+  throw qatten::Error("option env: got '" + options.env + "', expected one of " + known);
+}

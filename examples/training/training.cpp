@@ -1,0 +1,83 @@
+#include "training.hpp"
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "environments.hpp"
+#include "qatten/runs/evaluation.hpp"
+#include "qatten/runs/interrupt.hpp"
+#include "qatten/runs/training_run.hpp"
+#include "qatten/training/make_trainer.hpp"
+
+using namespace qatten;
+
+namespace {
+
+/// Takes the program's own word `name` out of what the command line said.
+std::string take(Assignments& words, std::string_view name) {
+  std::string value;
+  std::erase_if(words, [&](const auto& word) {
+    if (word.first != name) return false;
+    value = word.second;
+    return true;
+  });
+  return value;
+}
+
+/// Prints each number as it comes.
+struct Printer final : TrainingObserver {
+  void metric(const MetricRow& row) override { std::cout << row.key << "  " << row.value << std::endl; }
+  void warning(const std::string& text) override { std::cerr << "warning: " << text << std::endl; }
+};
+
+int evaluate(const RunFolder& folder, const Assignments& words) {
+  const TrainingOptions options = resolve_options(read_options(folder.config()), words);
+  const auto trainer = make_trainer(options, environment_factory(options));
+  Printer printer;
+  const std::int64_t t_env = load_parameters(folder, *trainer, printer);
+  std::cout << describe(*trainer) << "parameters   " << folder.checkpoint(t_env).string() << std::endl;
+  trainer->evaluate(printer);
+  return 0;
+}
+
+int train(const TrainingOptions& options, RunFolder folder) {
+  const bool resume = !folder.root.empty();
+  const auto trainer = make_trainer(options, environment_factory(options));
+  if (!resume) folder = create_run_folder(options);
+  std::cout << describe(*trainer) << "folder       " << folder.root.string() << std::endl;
+
+  ProgressReporter reporter(std::cout, isatty(STDOUT_FILENO) != 0);
+  Interrupt interrupt;
+  TrainingRun run(folder, *trainer, resume ? TrainingRun::Start::resume : TrainingRun::Start::fresh,
+                  {&reporter, &interrupt});
+  const bool finished = run.train();
+  reporter.finish();
+  if (!finished && options.save_model)
+    std::cout << "stopped; go on with: train --resume " << folder.root.string() << std::endl;
+  return finished ? 0 : 130;  // as a shell has it for a program that Ctrl-C ended
+}
+
+}  // namespace
+
+int run_training(Assignments words) {
+  const std::string resume = take(words, "resume"), from = take(words, "evaluate"), file = take(words, "options_file");
+  if (int(!resume.empty()) + int(!from.empty()) + int(!file.empty()) > 1)
+    throw Error("of --resume, --evaluate and --options_file only one can be given");
+  if (!from.empty()) return evaluate(RunFolder{from}, words);
+  if (!resume.empty()) return train(resumed_options(RunFolder{resume}, words), RunFolder{resume});
+  return train(resolve_options(file.empty() ? Assignments{} : read_options(file), words), {});
+}
+
+void print_training_help() {
+  std::cout << "Environments:\n";
+  for (const EnvironmentEntry& e : environments())
+    std::cout << "  " << e.name << std::string(18 - e.name.size(), ' ') << e.description
+              << (e.usage.empty() ? "" : " (" + e.usage + ")") << "\n";
+  std::cout << "\nOptions:\n";
+  for (const Option& option : option_table()) {
+    const std::string value = get_option(TrainingOptions{}, option);
+    std::cout << "  --" << option.name << " <" << option.type() << ">  " << option.doc << "; "
+              << detail::range_text(option) << (value.empty() ? "" : "; default " + value) << "\n";
+  }
+}

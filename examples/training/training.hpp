@@ -1,0 +1,16 @@
+#pragma once
+// What train, skirmish and smac have in common, compiled once.
+
+#include <string>
+
+#include "qatten/training/presets.hpp"
+
+/// Words that these programs understand beside the options of a training; each takes a value.
+inline constexpr std::string_view training_words[] = {"resume", "evaluate", "options_file"};
+
+/// Trains in a new folder; with `resume`, goes on in an old one; with `evaluate`, plays greedy episodes with what an
+/// old one has learned, on its own environment or another of the same sizes. Returns the exit code of the program.
+int run_training(qatten::Assignments words);
+
+/// The environments by name, and all options with what they may be.
+void print_training_help();

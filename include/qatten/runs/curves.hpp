@@ -86,6 +86,7 @@ inline Band summarise(const std::vector<Series>& runs) {
   if (from <= to && (grid.empty() || grid.back() < to)) grid.push_back(to);
   for (const double x : grid) {
     std::vector<double> values;
+    values.reserve(runs.size());
     for (const Series& s : runs) values.push_back(interpolate(s, x));
     band.x.push_back(x);
     band.low.push_back(quantile(values, 0.25));

@@ -81,7 +81,7 @@ inline RunFolder create_run_folder(const TrainingOptions& options) {
   const std::filesystem::path results = options.local_results_path;
   detail::filesystem("create", results, [&](std::error_code& e) { std::filesystem::create_directories(results, e); });
   for (int number = 1;; ++number) {
-    const RunFolder folder{results / (name + (number == 1 ? "" : "_" + std::to_string(number)))};
+    RunFolder folder{results / (name + (number == 1 ? "" : "_" + std::to_string(number)))};
     bool created = false;
     detail::filesystem("create", folder.root,
                        [&](std::error_code& e) { created = std::filesystem::create_directory(folder.root, e); });
@@ -96,7 +96,8 @@ inline TrainingOptions resumed_options(const RunFolder& folder, const Assignment
   detail::require(std::filesystem::is_regular_file(folder.config(), error), "resume",
                   folder.root.string() + " is not the folder of a run: it has no config.json");
   const Assignments own = read_options(folder.config());
-  const TrainingOptions before = resolve_options(own, {}), options = resolve_options(own, changes);
+  const TrainingOptions before = resolve_options(own, {});
+  TrainingOptions options = resolve_options(own, changes);
   for (const Option& option : option_table()) {
     if (!option.limits.fixed || get_option(before, option) == get_option(options, option)) continue;
     throw Error("resume: " + std::string(option.name) + " is " + get_option(before, option) +

@@ -129,10 +129,12 @@ inline std::string svg_plot(const std::vector<Panel>& panels) {
       "polyline{fill:none;stroke-width:1.6}"
       ".legend{paint-order:stroke;stroke:white;stroke-width:3px}</style>\n<rect width=\"100%\" height=\"100%\" "
       "fill=\"white\"/>\n";
-  for (std::size_t k = 0; k < panels.size(); ++k)
-    svg += detail::format("<g transform=\"translate(%.0f,%.0f)\">\n", PanelDrawing::width * double(k % 2),
-                          PanelDrawing::height * double(k / 2)) +
+  for (std::size_t k = 0; k < panels.size(); ++k) {
+    const std::size_t row = k / 2, column = k % 2;
+    svg += detail::format("<g transform=\"translate(%.0f,%.0f)\">\n", PanelDrawing::width * double(column),
+                          PanelDrawing::height * double(row)) +
            PanelDrawing(panels[k]).text() + "</g>\n";
+  }
   return svg + "</svg>\n";
 }
 

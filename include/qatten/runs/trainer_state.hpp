@@ -43,8 +43,9 @@ void for_each_number(State& s, F&& f) {
 inline std::string fixed_options(const TrainingOptions& options) {
   std::string text;
   for (const Option& option : option_table())
-    if (option.limits.fixed) text += std::string(option.name) + " = " + get_option(options, option) + "\n";
-  for (const auto& [name, value] : options.env_args) text += "env_args." + name + " = " + value + "\n";
+    if (option.limits.fixed) text.append(option.name).append(" = ").append(get_option(options, option)).append("\n");
+  for (const auto& [name, value] : options.env_args)
+    text.append("env_args.").append(name).append(" = ").append(value).append("\n");
   return text;
 }
 

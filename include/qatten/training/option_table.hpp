@@ -322,9 +322,11 @@ inline std::string options_markdown() {
     std::string aliases;
     for (const auto alias : option.limits.aliases)
       aliases += (aliases.empty() ? "`" : ", `") + std::string(alias) + "`";
-    table += "| `" + std::string(option.name) + "` | " + std::string(option.type()) + " | " +
-             (value.empty() ? "" : "`" + value + "`") + " | " + detail::range_text(option) + " | " +
-             std::string(option.doc) + " | " + aliases + " |\n";
+    const std::string cells[] = {
+        "`" + std::string(option.name) + "`", std::string(option.type()), value.empty() ? "" : "`" + value + "`",
+        detail::range_text(option),           std::string(option.doc),    aliases};
+    for (const std::string& cell : cells) table.append("| ").append(cell).append(" ");
+    table += "|\n";
   }
   return table;
 }

@@ -32,7 +32,7 @@ inline std::string bytes_text(double bytes) {
 }
 
 inline std::string duration_text(double seconds) {
-  const auto s = static_cast<long long>(std::min(seconds, 1e12) + 0.5);
+  const auto s = std::llround(std::min(seconds, 1e12));
   return format("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 

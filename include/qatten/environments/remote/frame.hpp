@@ -23,9 +23,9 @@ inline constexpr std::uint8_t version_major = 1;
 inline constexpr std::uint8_t version_minor = 0;
 
 /// Bytes of payload that either side accepts before the handshake, and beyond the fixed layout after it.
-inline constexpr std::size_t slack_bytes = 64 * 1024;
+inline constexpr std::size_t slack_bytes = std::size_t{64} << 10;
 /// No payload is larger, whatever the environment.
-inline constexpr std::size_t max_payload_bytes = 64 * 1024 * 1024;
+inline constexpr std::size_t max_payload_bytes = std::size_t{64} << 20;
 
 enum class Type : std::uint16_t {
   hello = 1,

@@ -20,7 +20,7 @@
 
 #include "qatten/environments/remote/channel.hpp"
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to the program
 
 namespace qatten::inline QATTEN_ABI::remote {
 
@@ -136,6 +136,7 @@ class ServerProcess {
     std::vector<std::string> words = command;
     words.insert(words.end(), {"--listen", "unix:" + folder_.socket(), "--parent"});
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
 

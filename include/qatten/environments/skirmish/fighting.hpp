@@ -231,7 +231,7 @@ class Fighting {
   Intents& intents_;
   Random& random_;
   Damage damage_;
-  std::array<Event, 2 * max_units> events_;
+  std::array<Event, std::size_t{2} * max_units> events_;
   int n_events_ = 0;
 };
 

@@ -83,7 +83,7 @@ class Terrain {
     int at = nearest_[cell(from)];
     Point best = centre(at);
     for (int hop = 0; hop < 12; ++hop) {
-      const std::uint8_t direction = next_[static_cast<std::size_t>(goal * n_cells + at)];
+      const std::uint8_t direction = next_[static_cast<std::size_t>(goal) * n_cells + static_cast<std::size_t>(at)];
       if (direction >= 8) break;
       at += steps[direction].second * map_size + steps[direction].first;
       if (hop > 0 && !clear(from, centre(at), radius)) break;
@@ -112,10 +112,14 @@ class Terrain {
 
   static std::size_t cell(Point p) {
     const Point q = keep_inside(p);
-    return static_cast<std::size_t>(static_cast<int>(q.y) * map_size + static_cast<int>(q.x));
+    return index(static_cast<int>(q.x), static_cast<int>(q.y));
+  }
+  static std::size_t index(int x, int y) {
+    return static_cast<std::size_t>(y) * map_size + static_cast<std::size_t>(x);
   }
   static Point centre(int cell) {
-    return {static_cast<float>(cell % map_size) + 0.5F, static_cast<float>(cell / map_size) + 0.5F};
+    const int x = cell % map_size, y = cell / map_size;
+    return {static_cast<float>(x) + 0.5F, static_cast<float>(y) + 0.5F};
   }
 
   void find_bounds() {
@@ -152,7 +156,7 @@ class Terrain {
         const int nx = x - steps[k].first, ny = y - steps[k].second;  // from there, step k leads here
         if (!walkable(nx, ny) || !walkable(nx, y) || !walkable(x, ny)) continue;
         const float there = d + (k < 4 ? 1.0F : 1.41421356F);
-        const auto n = static_cast<std::size_t>(ny * map_size + nx);
+        const std::size_t n = index(nx, ny);
         if (there >= distance[n]) continue;
         distance[n] = there;
         next_[static_cast<std::size_t>(goal) * n_cells + n] = static_cast<std::uint8_t>(k);

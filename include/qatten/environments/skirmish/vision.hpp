@@ -224,7 +224,7 @@ class Vision {
   }
 
   void copy_observations(Observation& o) const {
-    for (int i = 0; i < layout_.agents; ++i)
+    for (Index i = 0; i < layout_.agents; ++i)
       std::copy_n(&o.obs(0, i), layout_.obs_size, o.state.data() + i * layout_.obs_size);
   }
 

@@ -203,6 +203,10 @@ TEST_CASE("the bytes that replay may take are known beforehand") {
   CHECK(largest == bytes);
   CHECK_THAT(describe(*trainer), contains("3 agents, 4 actions, obs 5") && contains("40 episodes of at most "));
   CHECK(small_trainer(options_with({{"buffer_bytes_max", "5000"}}))->replay_bytes() == 5000);
+  const auto episode_bytes = [](const char* precision) {
+    return small_trainer(options_with({{"buffer_precision", precision}}))->episode_bytes();
+  };
+  CHECK(episode_bytes("half") < episode_bytes("single"));
 }
 
 TEST_CASE("progress lines show what is known") {

@@ -99,7 +99,7 @@ inline void get_trainer(const Checkpoint& from, Trainer& trainer) {
 
   LearnerState<float> learner;
   get_learner(from, "learner", trainer.learner().layout(), learner);
-  EpisodeBuffer buffer(trainer.options().buffer_size, static_cast<std::size_t>(trainer.options().buffer_bytes_max));
+  EpisodeBuffer buffer = empty_buffer(trainer.options());
   get_replay(from, "replay", buffer);
   trainer.restore(std::move(s), std::move(learner), std::move(buffer));
 }

@@ -81,6 +81,10 @@ inline const std::vector<Option>& option_table() {
 
       {"buffer_size", &T::buffer_size, "episodes that replay may keep", {.low = 1, .high = 1e8}},
       {"buffer_bytes_max", &T::buffer_bytes_max, "bytes that replay may take", {.low = 1}},
+      {"buffer_precision",
+       &T::buffer_precision,
+       "of observations and states in replay; half holds numbers up to 65504",
+       {.choices = {"single", "half"}}},
       {"batch_size", &T::batch_size, "episodes in a training batch", {.low = 1, .high = 1e6}},
       {"updates_per_episode",
        &T::updates_per_episode,

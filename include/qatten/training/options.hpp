@@ -39,6 +39,7 @@ struct TrainingOptions {
   // Replay and updates.
   std::int64_t buffer_size = 5000;
   std::int64_t buffer_bytes_max = std::int64_t{4} << 30;
+  std::string buffer_precision = "single";
   std::int64_t batch_size = 32;
   Ratio updates_per_episode{};
 

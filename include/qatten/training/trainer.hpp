@@ -47,6 +47,12 @@ struct TrainerState {
   TrainingProgress progress;              ///< what was last told
 };
 
+/// Replay as the options have it.
+inline EpisodeBuffer empty_buffer(const TrainingOptions& options) {
+  return {options.buffer_size, static_cast<std::size_t>(options.buffer_bytes_max),
+          options.buffer_precision == "half" ? Precision::half : Precision::single};
+}
+
 class Trainer {
  public:
   Trainer(const Trainer&) = delete;
@@ -58,7 +64,7 @@ class Trainer {
       : options_(options),
         rollout_(std::move(rollout)),
         learner_(std::move(learner)),
-        buffer_(options.buffer_size, static_cast<std::size_t>(options.buffer_bytes_max)),
+        buffer_(empty_buffer(options)),
         learner_threads_(static_cast<int>(options.learner_threads)) {
     check_options(options);
     learner_->set_threads(&learner_threads_);

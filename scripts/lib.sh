@@ -52,3 +52,15 @@ python_with_numpy() {
   done
   fail "no python3 with numpy (Debian: python3-numpy)"
 }
+
+# run_example NAME [ARGUMENT...]: builds an example and runs it where the caller stands, so that paths mean what they say.
+run_example() {
+  local name=$1
+  shift
+  scripts/setup
+  configure release -DQATTEN_MARCH="$(march)"
+  build release "$name"
+  local program=$PWD/build/release/examples/$name
+  cd "$OLDPWD"
+  exec "$program" "$@"
+}

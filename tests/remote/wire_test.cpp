@@ -113,7 +113,7 @@ TEST_CASE("frames arrive whole, however the bytes come") {
     finish_frame(frame, Type::error, 7, static_cast<std::uint32_t>(k));
     stream.insert(stream.end(), frame.begin(), frame.end());
   }
-  for (const std::size_t piece : {1, 7, 31, 33, 4096, 1 << 20}) {
+  for (const std::size_t piece : {1U, 7U, 31U, 33U, 4096U, 1U << 20U}) {
     FrameDecoder decoder;
     std::size_t received = 0;
     for (std::size_t at = 0; at < stream.size(); at += piece) {

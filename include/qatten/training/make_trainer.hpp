@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "qatten/agents/by_name.hpp"
+#include "qatten/learners/q_learner.hpp"
 #include "qatten/mixers/by_name.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/training/trainer.hpp"
@@ -97,8 +98,8 @@ std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options,
   const Random random(static_cast<std::uint64_t>(options.seed), "parameters");
   auto learner = std::visit(
       [&]<class A, class M>(const A& agent, const M& mixer) -> std::unique_ptr<AnyLearner<Scalar>> {
-        return std::make_unique<LearnerOf<A, M>>(layout, agent, mixer, make_optimizer<Scalar>(options),
-                                                 learner_options(options), random);
+        return std::make_unique<LearnerOf<QLearner<A, M, AnyOptimizer<Scalar>>>>(
+            layout, agent, mixer, make_optimizer<Scalar>(options), learner_options(options), random);
       },
       any_agent, any_mixer);
   if (options.use_orthogonal) detail::make_orthogonal(*learner, options);

@@ -425,22 +425,43 @@ def draw_episodes(rng, m):
     return {name: torch.as_tensor(x) for name, x in episodes.items()}
 
 
-def unroll(m, p, e):
-    """Action values [B, T+1, n, A] from observation, last action and agent index."""
+def unroll_all(m, p, e):
+    """Action values [B, T+1, n, A] and hidden states [B, T+1, n, H] from observation, last action and agent index."""
     n = m["n_agents"]
     taken = F.one_hot(e["actions"], m["n_actions"]).to(e["obs"].dtype)
     last = torch.cat([torch.zeros_like(taken[:, :1]), taken[:, :-1]], 1)
     ids = torch.eye(n).expand(*e["obs"].shape[:2], n, n)
     inputs = torch.cat([e["obs"], last, ids], 3)
-    h, q = torch.zeros(m["episodes"] * n, m["hidden"]), []
+    h, q, hidden = torch.zeros(m["episodes"] * n, m["hidden"]), [], []
     for t in range(inputs.shape[1]):
         values, h = agent_step(p, inputs[:, t].flatten(0, 1), h)
         q.append(values.reshape(m["episodes"], n, -1))
-    return torch.stack(q, 1)
+        hidden.append(h.reshape(m["episodes"], n, -1))
+    return torch.stack(q, 1), torch.stack(hidden, 1)
+
+
+def unroll(m, p, e):
+    return unroll_all(m, p, e)[0]
+
+
+def greedy_of(q, e):
+    return q.masked_fill(e["available_actions"] == 0, -float("inf")).argmax(3, keepdim=True)
 
 
 def alive_of(m, e):
     return e.get("alive", torch.ones(e["obs"].shape[:3], dtype=torch.uint8))
+
+
+def lambda_returns(m, e, values):
+    """Of values [B, T+1, ...]: [B, T, ...], each episode's from its own end; zeros in the padding."""
+    out = torch.zeros_like(values[:, 1:])
+    for b, length in enumerate(e["mask"].sum(1).long().tolist()):
+        g = values[b, length]
+        for t in reversed(range(length)):
+            discount = m["gamma"] * (1 - int(e["terminated"][b, t]))
+            g = e["reward"][b, t] + discount * ((1 - m["td_lambda"]) * values[b, t + 1] + m["td_lambda"] * g)
+            out[b, t] = g
+    return out
 
 
 def returns(m, p, target, e):
@@ -448,19 +469,12 @@ def returns(m, p, target, e):
     with torch.no_grad():
         q, target_q = unroll(m, p, e), unroll(m, target, e)
         judge = q if m["double_q"] else target_q
-        greedy = judge.masked_fill(e["available_actions"] == 0, -float("inf")).argmax(3, keepdim=True)
+        greedy = greedy_of(judge, e)
         best = target_q.gather(3, greedy).squeeze(3)
         rows = [x.flatten(0, 1) for x in (best, e["state"], alive_of(m, e))]
         values = mix(m, target, *rows).q_tot
         values = values.reshape(m["episodes"], m["max_steps"] + 1, *values.shape[1:])
-        out = torch.zeros_like(values[:, 1:])
-        for b, length in enumerate(e["mask"].sum(1).long().tolist()):
-            g = values[b, length]
-            for t in reversed(range(length)):
-                discount = m["gamma"] * (1 - int(e["terminated"][b, t]))
-                g = e["reward"][b, t] + discount * ((1 - m["td_lambda"]) * values[b, t + 1] + m["td_lambda"] * g)
-                out[b, t] = g
-        return out
+        return lambda_returns(m, e, values)
 
 
 def loss_of(m, p, e, targets):
@@ -471,26 +485,26 @@ def loss_of(m, p, e, targets):
     return loss if mixed.regulariser is None else loss + mixed.regulariser
 
 
-def q_learner(rng, scale, mixer, **options):
-    m = {"case": "q_learner", "mixer": mixer, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
-    m.update(team_sizes(rng, scale), **mixer_sizes(rng, scale, mixer), layer_norm=0, updates=3)
-    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
-    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
-    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+def q_loss(m, p, target, e):
+    """The loss, and its targets."""
+    targets = returns(m, p, target, e)
+    return loss_of(m, p, e, targets), targets
 
+
+def train(rng, m, draw_others, loss_and_targets):
+    """`updates` updates of agents and `draw_others`' networks on one batch."""
     e = draw_episodes(rng, m)
     parameters = []
     for _ in ("online", "target"):
         inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
         agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
-        parameters.append({**agent, **draw_mixer(rng, m)})
+        parameters.append({**agent, **draw_others(rng, m)})
     p, target = parameters
     tensors = {**e, **{name: x.clone() for name, x in p.items()}, **{f"target.{name}": x for name, x in target.items()}}
     require_grad(*p.values())
     updates = make_optimizer(m, p.values())
     for k in range(m["updates"]):
-        targets = returns(m, p, target, e)
-        loss = loss_of(m, p, e, targets)
+        loss, targets = loss_and_targets(m, p, target, e)
         updates.zero_grad(set_to_none=True)  # what nothing reads keeps no gradient: no optimiser touches it
         loss.backward()
         if k == 0:
@@ -500,6 +514,104 @@ def q_learner(rng, scale, mixer, **options):
         found = {"targets": targets, "loss": loss.reshape(1), "grad_norm": norm.reshape(1)}
         tensors.update({f"step{k}.{name}": x.detach() for name, x in found.items()})
     return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
+
+
+def learner_sizes(rng, scale, case, **options):
+    m = {"case": case, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
+    m.update(team_sizes(rng, scale), layer_norm=0, updates=3)
+    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
+    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
+    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+    return m
+
+
+def q_learner(rng, scale, mixer, **options):
+    m = {"case": "q_learner", "mixer": mixer, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
+    m.update(team_sizes(rng, scale), **mixer_sizes(rng, scale, mixer), layer_norm=0, updates=3)
+    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
+    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
+    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+    return train(rng, m, draw_mixer, q_loss)
+
+
+def layers_of_mlp(name, *sizes):
+    return [(f"{name}.{2 * k}", a, b, True) for k, (a, b) in enumerate(zip(sizes, sizes[1:]))]
+
+
+def mlp(p, name, x):
+    k = 0
+    while f"{name}.{k + 2}.weight" in p:
+        x = F.relu(linear(p, f"{name}.{k}", x))
+        k += 2
+    return linear(p, f"{name}.{k}", x)
+
+
+# --- QTRAN (Son et al. 2019) ------------------------------------------------------------------------------------------
+
+
+def draw_qtran(rng, m):
+    n, actions, hidden, state, width = m["n_agents"], m["n_actions"], m["hidden"], m["state_dim"], m["mixing_embed"]
+    if m["system"] == "qtran_base":
+        layers = layers_of_mlp("action_encoding", *3 * (hidden + actions,))
+        layers += layers_of_mlp("Q", state + hidden + actions, width, width, 1)
+    else:
+        layers = layers_of_mlp("hidden_encoding", *3 * (hidden,)) + layers_of_mlp("action_encoding", *3 * (actions,))
+        layers += layers_of_mlp("Q", state + n + hidden + actions, width, width, actions)
+    layers += layers_of_mlp("V", state + m["hidden_value"] * hidden, width, width, 1)
+    if m["hidden_value"]:
+        layers += layers_of_mlp("V_encoding", *3 * (hidden,))
+    return draw_layers(rng, "mixer", layers)
+
+
+def qtran_joint(m, p, h, actions, states):
+    """Q_jt [..., outputs] of the joint action; with alt also of all alternatives [..., n, A]. h [..., n, H]."""
+    n, taken = m["n_agents"], F.one_hot(actions, m["n_actions"]).to(h.dtype)
+    if m["system"] == "qtran_base":
+        encoded = mlp(p, "mixer.action_encoding", torch.cat([h, taken], -1)).sum(-2)
+        return mlp(p, "mixer.Q", torch.cat([states, encoded], -1)), None
+    memory = mlp(p, "mixer.hidden_encoding", h).sum(-2, keepdim=True).expand(*h.shape[:-1], -1)
+    encoded = mlp(p, "mixer.action_encoding", taken)
+    others = encoded.sum(-2, keepdim=True) - encoded
+    ids = torch.eye(n).expand(*h.shape[:-2], n, n)
+    shared = states[..., None, :].expand(*h.shape[:-1], -1)
+    values = mlp(p, "mixer.Q", torch.cat([shared, ids, memory, others], -1))
+    return values.gather(-1, actions[..., None]).squeeze(-1), values
+
+
+def qtran_loss(m, p, target, e):
+    q, h = unroll_all(m, p, e)
+    best = greedy_of(q.detach(), e).squeeze(3)
+    with torch.no_grad():
+        target_q, target_h = unroll_all(m, target, e)
+        greedy = best if m["double_q"] else greedy_of(target_q, e).squeeze(3)
+        values, _ = qtran_joint(m, target, target_h, greedy, e["state"])
+        targets = lambda_returns(m, e, values)
+    real = e["mask"].bool()
+    q, h, best, u, s, available = (
+        x[:, :-1][real] for x in (q, h, best, e["actions"], e["state"], e["available_actions"])
+    )
+    joint, alternatives = qtran_joint(m, p, h, u, s)
+    v_input = s
+    if m["hidden_value"]:
+        v_input = torch.cat([s, mlp(p, "mixer.V_encoding", h).sum(1)], 1)
+    v = mlp(p, "mixer.V", v_input)
+    chosen, largest = (q.gather(2, a[..., None]).squeeze(2) for a in (u, best))
+    td = ((joint - targets[real]) ** 2).mean()
+    opt = ((largest.sum(1, keepdim=True) - qtran_joint(m, p, h, best, s)[0].detach() + v) ** 2).mean()
+    if m["system"] == "qtran_base":
+        nopt = ((chosen.sum(1, keepdim=True) - joint.detach() + v).clamp(max=0) ** 2).mean()
+    else:
+        others = chosen.sum(1, keepdim=True) - chosen
+        d = q + (others + v)[..., None] - alternatives.detach()
+        nopt = (d.masked_fill(available == 0, float("inf")).min(2).values ** 2).mean()
+    loss = m["loss_scale"] * (td + m["opt_loss"] * opt + m["nopt_min_loss"] * nopt)
+    return loss, targets.squeeze(2) if targets.shape[2] == 1 else targets
+
+
+def qtran(rng, scale, **options):
+    m = learner_sizes(rng, scale, "qtran", **options)
+    m["mixing_embed"] = odd(rng, 3, 9) if scale == "small" else 64
+    return train(rng, m, draw_qtran, qtran_loss)
 
 
 # --- all files --------------------------------------------------------------------------------------------------------
@@ -545,6 +657,13 @@ def cases():
     authors = {**common, "mixer": "qatten_authors", "hypernet_layers": 1}
     yield "learner_qatten_authors_dead", q_learner, {**authors, "mask_dead": 1}
     yield "learner_qatten_authors_nonlinear", q_learner, {**authors, "nonlinear": 1, "weighted": 0}
+
+    for system, double_q, td_lambda in itertools.product(("qtran_base", "qtran_alt"), (1, 0), (0.0, 0.6)):
+        options = {"system": system, "double_q": double_q, "td_lambda": td_lambda, "grad_norm_clip": 10.0}
+        options.update(hidden_value=int((system == "qtran_alt") == (td_lambda == 0)), optimizer="adam")
+        options.update(opt_loss=1.0, nopt_min_loss=0.1 if system == "qtran_base" else 1.0)
+        words = ["double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield f"learner_{system}_" + "_".join(words), qtran, options
 
 
 def main():

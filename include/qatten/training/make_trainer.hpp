@@ -5,9 +5,11 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "qatten/agents/by_name.hpp"
 #include "qatten/learners/q_learner.hpp"
+#include "qatten/learners/qtran.hpp"
 #include "qatten/mixers/by_name.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/training/trainer.hpp"
@@ -59,6 +61,16 @@ inline QLearnerOptions learner_options(const TrainingOptions& o) {
           .target_update = target};
 }
 
+/// The names that `mixer` may have beside those of `mixer_names`, with a line about each: systems with losses of their
+/// own.
+inline const std::vector<std::pair<std::string, std::string>>& system_names() {
+  static const std::vector<std::pair<std::string, std::string>> names = {
+      {"qtran_base", "QTRAN-base as in PyMARL: a joint value, and penalties that tie the agents' sum to it"},
+      {"qtran_alt", "QTRAN-alt: the same with a counterfactual joint value"},
+  };
+  return names;
+}
+
 template <class Scalar>
 AnyOptimizer<Scalar> make_optimizer(const TrainingOptions& o) {
   if (o.optimizer == "adam") return Adam<Scalar>({.lr = o.lr, .weight_decay = o.weight_decay});
@@ -88,20 +100,49 @@ void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// What learns by an objective.
+template <class Scalar, class O>
+std::unique_ptr<AnyLearner<Scalar>> learner_by(const TrainingOptions& options, const ParameterLayout& layout,
+                                               const O& objective) {
+  return std::make_unique<LearnerOf<Learner<O, AnyOptimizer<Scalar>>>>(
+      layout, objective, make_optimizer<Scalar>(options),
+      Random(static_cast<std::uint64_t>(options.seed), "parameters"));
+}
+
+/// The learner of a team that is laid out already.
+template <class Scalar, class A>
+std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, const EnvironmentInfo& info,
+                                               ParameterLayout& layout, const A& agent) {
+  const QLearnerOptions learning = learner_options(options);
+  const QtranSizes sizes{info.n_agents, info.n_actions, agent.options().hidden_dim, info.state_shape};
+  const QtranOptions joint{options.mixing_embed_dim, options.mixer == "qtran_alt"};
+  const QtranLossOptions penalties{options.opt_loss, options.nopt_min_loss};
+  if (options.mixer == "qtran_base") {
+    const QtranBase<Scalar> net(layout, "mixer", sizes, joint);
+    return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));
+  }
+  if (options.mixer == "qtran_alt") {
+    const QtranAlt<Scalar> net(layout, "mixer", sizes, joint);
+    return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));
+  }
+  const AnyMixer<Scalar> any_mixer =
+      make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));
+  return std::visit(
+      [&](const auto& mixer) { return learner_by<Scalar>(options, layout, QObjective(agent, mixer, learning)); },
+      any_mixer);
+}
+
+}  // namespace detail
+
 /// The learner that the options name, for an environment of these sizes.
 template <class Scalar>
 std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options, const EnvironmentInfo& info) {
   ParameterLayout layout;
   const AnyAgent<Scalar> any_agent = make_agent<Scalar>(options.agent, layout, agent_options(options, info));
-  const AnyMixer<Scalar> any_mixer =
-      make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));
-  const Random random(static_cast<std::uint64_t>(options.seed), "parameters");
-  auto learner = std::visit(
-      [&]<class A, class M>(const A& agent, const M& mixer) -> std::unique_ptr<AnyLearner<Scalar>> {
-        return std::make_unique<LearnerOf<QLearner<A, M, AnyOptimizer<Scalar>>>>(
-            layout, agent, mixer, make_optimizer<Scalar>(options), learner_options(options), random);
-      },
-      any_agent, any_mixer);
+  auto learner = std::visit([&](const auto& agent) { return detail::learner_of<Scalar>(options, info, layout, agent); },
+                            any_agent);
   if (options.use_orthogonal) detail::make_orthogonal(*learner, options);
   return learner;
 }

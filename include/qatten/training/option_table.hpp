@@ -126,11 +126,12 @@ inline const std::vector<Option>& option_table() {
 
       {"mixer",
        &T::mixer,
-       "the mixer; none is iql",
-       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear"}, .aliases = {"config"}}},
+       "the mixer, or the system that learns in its place; none is iql",
+       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear", "qtran_base", "qtran_alt"},
+        .aliases = {"config"}}},
       {"mixing_embed_dim",
        &T::mixing_embed_dim,
-       "QMIX's embedding; Qatten's queries and keys; hidden width of c(s)",
+       "QMIX's embedding; Qatten's queries and keys; hidden width of c(s) and of QTRAN's nets",
        {.low = 1,
         .high = 65536,
         .aliases = {"n_query_embedding_layer2", "n_key_embedding_layer1", "n_constrant_value"}}},
@@ -148,6 +149,8 @@ inline const std::vector<Option>& option_table() {
       {"nonlinear", &T::nonlinear, "the agents' values enter Qatten's keys: gives up monotonicity"},
       {"mask_dead", &T::mask_dead, "dead agents get no attention"},
       {"attend_reg_coef", &T::attend_reg_coef, "weight of the regulariser of Qatten's attention"},
+      {"opt_loss", &T::opt_loss, "weight of QTRAN's penalty at the greedy joint action"},
+      {"nopt_min_loss", &T::nopt_min_loss, "weight of its penalty elsewhere"},
   };
   return table;
 }

@@ -83,6 +83,8 @@ struct TrainingOptions {
   bool nonlinear = false;
   bool mask_dead = false;
   double attend_reg_coef = 0.01;
+  double opt_loss = 1;
+  double nopt_min_loss = 0.1;
 
   bool operator==(const TrainingOptions&) const = default;
 };

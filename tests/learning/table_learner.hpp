@@ -1,0 +1,86 @@
+#pragma once
+// Any objective on all the data there is, each once: what exploration at ε = 1 sees, without its noise.
+
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "qatten/agents/feed_forward.hpp"
+#include "qatten/environments/games/joint_actions.hpp"
+#include "qatten/learners/learner.hpp"
+#include "qatten/optim/adam.hpp"
+#include "qatten/training/enumerate.hpp"
+
+namespace qatten::test {
+
+/// `MakeObjective(layout, agent, info, options)` lays out what lies behind the agents.
+template <class Objective>
+struct TableLearner {
+  using Agent = FeedForwardAgent<float>;
+
+  template <Environment E, class MakeObjective>
+  TableLearner(E& environment, std::uint64_t seed, const MakeObjective& make, Index steps = 1, double gamma = 0.99) {
+    const EnvironmentInfo info = environment.info();
+    const std::vector<Random> streams{Random(0)};
+    const auto episodes = enumerate_episodes(environment, std::span<const Random>(streams), steps);
+    std::vector<const Episode<float>*> pointers;
+    for (const auto& e : episodes) pointers.push_back(&e);
+    batch.assign(pointers);
+    const Agent agent(layout, "agent",
+                      {.n_agents = info.n_agents,
+                       .n_actions = info.n_actions,
+                       .obs_shape = info.obs_shape,
+                       .obs_last_action = false,
+                       .hidden_dim = 32});
+    Objective objective =
+        make(layout, agent, info, {.gamma = gamma, .target_update = {TargetUpdate::Rule::every_updates, 50}});
+    learner.emplace(layout, std::move(objective), Adam<float>(), Random(seed, "parameters"));
+  }
+
+  /// `updates` steps, the learning rate falling from `lr` to a hundredth of it. Returns the last loss.
+  double train(int updates, double lr) {
+    double loss = 0;
+    for (int k = 0; k < updates; ++k) {
+      learner->set_optimizer(Adam<float>({.lr = lr * std::pow(0.01, double(k) / updates)}));
+      loss = learner->update(batch).loss;
+    }
+    return loss;
+  }
+
+  /// The agents' values (n_actions, n_agents) at observation column `column` of the batch.
+  Matrix<float> values(Index column = 0) {
+    const auto& options = learner->agent().options();
+    const Index n = options.n_agents;
+    typename Agent::Scratch scratch;
+    learner->agent().prepare(scratch, n, n);
+    Matrix<float> q(options.n_actions, n), hidden(options.hidden_dim, n);
+    learner->agent().step(learner->state().parameters,
+                          {batch.obs.middleCols(column * n, n), batch.last_actions.middleCols(column * n, n)}, hidden,
+                          q, scratch);
+    return q;
+  }
+
+  /// The joint action of the largest values (the first of equals).
+  Index greedy(Index column = 0) {
+    const Matrix<float> q = values(column);
+    std::vector<int> actions;
+    for (Index i = 0; i < q.cols(); ++i) {
+      Index best;
+      q.col(i).maxCoeff(&best);
+      actions.push_back(static_cast<int>(best));
+    }
+    return joint_index(actions, q.rows());
+  }
+
+  /// The joint action of transition k.
+  std::vector<int> actions(Index k) const {
+    const auto column = batch.actions.col(k);
+    return {column.data(), column.data() + column.size()};
+  }
+
+  ParameterLayout layout;
+  EpisodeBatch<float> batch;
+  std::optional<Learner<Objective, Adam<float>>> learner;
+};
+
+}  // namespace qatten::test

@@ -30,6 +30,7 @@
 #include "qatten/environments/skirmish/terminal_view.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/by_name.hpp"
 #include "qatten/nn/gru.hpp"
 #include "qatten/nn/mlp.hpp"

@@ -9,6 +9,7 @@
 #include "qatten/io/named_parameters.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/independent.hpp"
 #include "qatten/mixers/qatten.hpp"
 #include "qatten/mixers/qlinear.hpp"
@@ -436,6 +437,24 @@ void check_qtran(Golden& golden) {
   FAIL("unknown system '" << system << "'");
 }
 
+// --- weighted_qmix ---------------------------------------------------------------------------------------------------
+
+void check_weighted_qmix(Golden& golden) {
+  ParameterLayout layout;
+  const Index n = golden.size("n_agents"), state = golden.size("state_dim");
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const Qmix<double> mixer(
+      layout, "mixer", n, state,
+      {.mixing_embed_dim = golden.size("mixing_embed"), .hypernet_embed = golden.size("hypernet_embed")});
+  const RecurrentAgent<double> central_agent = agent_of(golden, layout, "central_agent");
+  const CentralMixer<double> central_mixer(layout, "central_mixer", n, state, {golden.size("central_mixing_embed")});
+  const WeightedQmixOptions weighting{.hysteretic_qmix = golden.size("hysteretic_qmix") != 0,
+                                      .w = golden.number("w"),
+                                      .central_loss = golden.number("central_loss")};
+  check_updates(golden, layout,
+                WeightedQmixObjective(agent, mixer, central_agent, central_mixer, learner_options(golden), weighting));
+}
+
 void check(const std::filesystem::path& path) {
   Golden golden(path);
   REQUIRE(golden.text("format") == "golden-1");
@@ -450,6 +469,8 @@ void check(const std::filesystem::path& path) {
     check_q_learner(golden);
   } else if (name == "qtran") {
     check_qtran(golden);
+  } else if (name == "weighted_qmix") {
+    check_weighted_qmix(golden);
   } else {
     FAIL("unknown case '" << name << "'");
   }

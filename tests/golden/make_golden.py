@@ -614,6 +614,52 @@ def qtran(rng, scale, **options):
     return train(rng, m, draw_qtran, qtran_loss)
 
 
+# --- WQMIX (Rashid et al. 2020) ---------------------------------------------------------------------------------------
+
+
+def draw_weighted(rng, m):
+    inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
+    central = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
+    width, state = m["central_mixing_embed"], m["state_dim"]
+    layers = layers_of_mlp("net", state + m["n_agents"], width, width, width, 1) + layers_of_mlp("V", state, width, 1)
+    others = {f"central_{name}": x for name, x in central.items()}
+    return {**draw_mixer(rng, m), **others, **draw_layers(rng, "central_mixer", layers)}
+
+
+def central_unroll(m, p, e):
+    return unroll(m, {name.removeprefix("central_"): x for name, x in p.items() if name.startswith("central_")}, e)
+
+
+def central_mix(p, qs, states):
+    net_of = mlp(p, "central_mixer.net", torch.cat([states, qs], -1))
+    return (net_of + mlp(p, "central_mixer.V", states)).squeeze(-1)
+
+
+def weighted_loss(m, p, target, e):
+    q, central_q = unroll(m, p, e), central_unroll(m, p, e)
+    with torch.no_grad():
+        greedy = greedy_of(q if m["double_q"] else unroll(m, target, e), e)
+        best = central_mix(target, central_unroll(m, target, e).gather(3, greedy).squeeze(3), e["state"])
+        targets = lambda_returns(m, e, best)
+    real, u = e["mask"].bool(), e["actions"][..., None]
+    s, y = e["state"][:, :-1][real], targets[real]
+    q_tot = mix(m, p, q.gather(3, u).squeeze(3)[:, :-1][real], s, None).q_tot
+    central = central_mix(p, central_q.gather(3, u).squeeze(3)[:, :-1][real], s)
+    if m["hysteretic_qmix"]:
+        important = q_tot < y
+    else:
+        important = (u == greedy).squeeze(3).all(2)[:, :-1][real] | (y > best[:, :-1][real])
+    weights = torch.where(important, 1.0, m["w"])
+    loss = (weights * (q_tot - y) ** 2).mean() + m["central_loss"] * ((central - y) ** 2).mean()
+    return m["loss_scale"] * loss, targets
+
+
+def weighted_qmix(rng, scale, **options):
+    m = learner_sizes(rng, scale, "weighted_qmix", mixer="qmix", **options)
+    m.update(mixer_sizes(rng, scale, "qmix"), central_mixing_embed=odd(rng, 5, 13) if scale == "small" else 256)
+    return train(rng, m, draw_weighted, weighted_loss)
+
+
 # --- all files --------------------------------------------------------------------------------------------------------
 
 
@@ -664,6 +710,11 @@ def cases():
         options.update(opt_loss=1.0, nopt_min_loss=0.1 if system == "qtran_base" else 1.0)
         words = ["double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
         yield f"learner_{system}_" + "_".join(words), qtran, options
+    for optimistic, double_q, td_lambda in itertools.product((1, 0), (1, 0), (0.0, 0.6)):
+        options = {"hysteretic_qmix": optimistic, "w": 0.1, "central_loss": 1.0 if double_q else 0.5}
+        options.update(double_q=double_q, td_lambda=td_lambda, grad_norm_clip=10.0, optimizer="rmsprop")
+        words = ["ow" if optimistic else "cw", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield "learner_weighted_qmix_" + "_".join(words), weighted_qmix, options
 
 
 def main():

@@ -4,6 +4,7 @@
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/replay/tiled_batch.hpp"
 #include "support/episodes.hpp"
@@ -81,4 +82,21 @@ TEST_CASE("QTRAN-base and QTRAN-alt: gradients of the whole loss") {
   make.template operator()<RecurrentAgent, QtranBase>(false, true, options(false, 0), {0.7, 0.9});
   make.template operator()<RecurrentAgent, QtranAlt>(true, true, options(true, 0), {1, 1});
   make.template operator()<FeedForwardAgent, QtranAlt>(true, false, options(false, 0.6), {0.7, 0.9});
+}
+
+TEST_CASE("WQMIX: gradients of the whole loss, with optimistic and central weights") {
+  for (const bool optimistic : {true, false}) {
+    for (const bool double_q : {true, false}) {
+      INFO((optimistic ? "optimistic" : "central") << ", double_q " << double_q);
+      const WeightedQmixOptions weighting{.hysteretic_qmix = optimistic, .w = 0.3, .central_loss = 0.7};
+      check([&]<class S>(ParameterLayout& layout, S) {
+        const RecurrentAgent<S> agent(layout, "agent", team());
+        const Qmix<S> mixer(layout, "mixer", 3, 4, {.mixing_embed_dim = 3, .hypernet_embed = 4});
+        const RecurrentAgent<S> central_agent(layout, "central_agent", team());
+        const CentralMixer<S> central_mixer(layout, "central_mixer", 3, 4, {.central_mixing_embed_dim = 5});
+        return WeightedQmixObjective<RecurrentAgent<S>>(agent, mixer, central_agent, central_mixer,
+                                                        options(double_q, double_q ? 0.6 : 0), weighting);
+      });
+    }
+  }
 }

@@ -4,6 +4,7 @@
 #include "qatten/analysis/qtran_conditions.hpp"
 #include "qatten/environments/games/named_games.hpp"
 #include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "support/catch.hpp"
 
 using namespace qatten;
@@ -46,7 +47,36 @@ void check_qtran(const QtranLossOptions& weights) {
   CHECK(right >= 9);
 }
 
+/// Q_tot must be 8 where all play A and `elsewhere` in every other cell.
+void check_wqmix(bool optimistic, double elsewhere) {
+  using Objective = WeightedQmixObjective<Agent>;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    MatrixGame game = named_game("qtran");
+    TableLearner<Objective> training(
+        game, seed, [&](ParameterLayout& layout, const Agent& agent, const auto& i, const QLearnerOptions& o) {
+          const Qmix<float> mixer(layout, "mixer", i.n_agents, i.state_shape);
+          const Agent central_agent(layout, "central_agent", agent.options());
+          const CentralMixer<float> central_mixer(layout, "central_mixer", i.n_agents, i.state_shape,
+                                                  {.central_mixing_embed_dim = 64});
+          return Objective(agent, mixer, central_agent, central_mixer, o, {.hysteretic_qmix = optimistic});
+        });
+    training.train(2000, 5e-3);
+    const ConstView<float> q_tot = training.learner->q_tot();
+    double worst = 0;
+    for (Index k = 0; k < q_tot.cols(); ++k) {
+      const bool best = joint_index(training.actions(k), 3) == 0;
+      worst = std::max(worst, std::abs(double(q_tot(0, k)) - (best ? 8 : elsewhere)));
+    }
+    CAPTURE(seed, worst);
+    CHECK(worst < 0.01);
+    CHECK(training.greedy() == 0);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("QTRAN-base knows QTRAN's matrix and plays its optimum") { check_qtran<QtranBase>({}); }
 TEST_CASE("QTRAN-alt knows QTRAN's matrix and plays its optimum") { check_qtran<QtranAlt>({1, 1}); }
+
+TEST_CASE("CW-QMIX reaches its fixed point on QTRAN's matrix") { check_wqmix(false, -6); }
+TEST_CASE("OW-QMIX reaches its fixed point on QTRAN's matrix") { check_wqmix(true, -12 * 0.1 / 1.1); }

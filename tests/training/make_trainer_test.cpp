@@ -123,6 +123,16 @@ TEST_CASE("QTRAN's options are those of its sources, and can be changed") {
   CHECK(resolve_options({}, {{"mixer", "qtran_base"}, {"mixing_embed_dim", "8"}}).mixing_embed_dim == 8);
 }
 
+TEST_CASE("WQMIX's two systems have the sizes that the options say") {
+  TrainingOptions o = small_options();
+  o.mixer = "cw_qmix";
+  o.central_mixing_embed_dim = 17;
+  const auto learner = make_learner<float>(o, Stumble().info());
+  const auto rows = [&](const std::string& name) { return learner->layout().find(name).rows; };
+  CHECK(rows("central_mixer.net.4.weight") == 17);
+  CHECK(rows("central_agent.rnn.weight_hh") == rows("agent.rnn.weight_hh"));
+}
+
 TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {
   for (const std::string agent : {"rnn", "ff"}) {
     TrainingOptions o = small_options();

@@ -10,6 +10,7 @@
 #include "qatten/agents/by_name.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/by_name.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/training/trainer.hpp"
@@ -67,6 +68,8 @@ inline const std::vector<std::pair<std::string, std::string>>& system_names() {
   static const std::vector<std::pair<std::string, std::string>> names = {
       {"qtran_base", "QTRAN-base as in PyMARL: a joint value, and penalties that tie the agents' sum to it"},
       {"qtran_alt", "QTRAN-alt: the same with a counterfactual joint value"},
+      {"cw_qmix", "WQMIX with central weights: QMIX fitted to an unrestricted value, the greedy action first"},
+      {"ow_qmix", "WQMIX with optimistic weights: what is underestimated first"},
   };
   return names;
 }
@@ -87,7 +90,10 @@ void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
   const std::string last = o.agent == "ff" ? "fc3." : "fc2.";
   for (const NamedBlock& b : learner.layout().blocks()) {
     if (b.name.find(".rnn.") != b.name.npos || b.name.find(".layer_norm.") != b.name.npos) continue;
-    const double gain = b.name.starts_with("agent.") && b.name.find("." + last) != b.name.npos ? o.gain : 1;
+    const double gain =
+        (b.name.starts_with("agent.") || b.name.starts_with("central_agent.")) && b.name.find("." + last) != b.name.npos
+            ? o.gain
+            : 1;
     if (b.rank == 2) {
       initialise_orthogonal<Scalar>(block(state.parameters, b), gain, random);
     } else {
@@ -126,6 +132,15 @@ std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, c
   if (options.mixer == "qtran_alt") {
     const QtranAlt<Scalar> net(layout, "mixer", sizes, joint);
     return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));
+  }
+  if (options.mixer == "cw_qmix" || options.mixer == "ow_qmix") {
+    const Qmix<Scalar> mixer(layout, "mixer", info.n_agents, info.state_shape, mixer_options(options).qmix);
+    const A central_agent(layout, "central_agent", agent.options());
+    const CentralMixer<Scalar> central_mixer(layout, "central_mixer", info.n_agents, info.state_shape,
+                                             {options.central_mixing_embed_dim});
+    const WeightedQmixOptions weighting{options.mixer == "ow_qmix", options.w, options.central_loss};
+    return learner_by<Scalar>(options, layout,
+                              WeightedQmixObjective(agent, mixer, central_agent, central_mixer, learning, weighting));
   }
   const AnyMixer<Scalar> any_mixer =
       make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));

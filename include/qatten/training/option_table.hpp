@@ -127,7 +127,8 @@ inline const std::vector<Option>& option_table() {
       {"mixer",
        &T::mixer,
        "the mixer, or the system that learns in its place; none is iql",
-       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear", "qtran_base", "qtran_alt"},
+       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear", "qtran_base", "qtran_alt", "cw_qmix",
+                    "ow_qmix"},
         .aliases = {"config"}}},
       {"mixing_embed_dim",
        &T::mixing_embed_dim,
@@ -151,6 +152,9 @@ inline const std::vector<Option>& option_table() {
       {"attend_reg_coef", &T::attend_reg_coef, "weight of the regulariser of Qatten's attention"},
       {"opt_loss", &T::opt_loss, "weight of QTRAN's penalty at the greedy joint action"},
       {"nopt_min_loss", &T::nopt_min_loss, "weight of its penalty elsewhere"},
+      {"w", &T::w, "WQMIX's α: the weight of what matters less", {.high = 1}},
+      {"central_loss", &T::central_loss, "weight of the loss of WQMIX's unrestricted value"},
+      {"central_mixing_embed_dim", &T::central_mixing_embed_dim, "width of its mixer", {.low = 1, .high = 65536}},
   };
   return table;
 }

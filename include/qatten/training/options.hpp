@@ -85,6 +85,9 @@ struct TrainingOptions {
   double attend_reg_coef = 0.01;
   double opt_loss = 1;
   double nopt_min_loss = 0.1;
+  double w = 0.1;
+  double central_loss = 1;
+  std::int64_t central_mixing_embed_dim = 256;
 
   bool operator==(const TrainingOptions&) const = default;
 };

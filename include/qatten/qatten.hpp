@@ -32,6 +32,7 @@
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/by_name.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/nn/gru.hpp"
 #include "qatten/nn/mlp.hpp"
 #include "qatten/optim/adam.hpp"

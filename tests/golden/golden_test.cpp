@@ -14,6 +14,7 @@
 #include "qatten/mixers/qatten.hpp"
 #include "qatten/mixers/qlinear.hpp"
 #include "qatten/mixers/qmix.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/mixers/vdn.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/optim/rmsprop.hpp"
@@ -455,6 +456,19 @@ void check_weighted_qmix(Golden& golden) {
                 WeightedQmixObjective(agent, mixer, central_agent, central_mixer, learner_options(golden), weighting));
 }
 
+// --- qplex -----------------------------------------------------------------------------------------------------------
+
+void check_qplex(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const Qplex<double> mixer(layout, "mixer", golden.size("n_agents"), golden.size("n_actions"),
+                            golden.size("state_dim"),
+                            {.num_kernel = golden.size("num_kernel"),
+                             .hypernet_embed = golden.size("hypernet_embed"),
+                             .adv_hypernet_embed = golden.size("adv_hypernet_embed")});
+  check_updates(golden, layout, QObjective(agent, mixer, learner_options(golden)));
+}
+
 void check(const std::filesystem::path& path) {
   Golden golden(path);
   REQUIRE(golden.text("format") == "golden-1");
@@ -471,6 +485,8 @@ void check(const std::filesystem::path& path) {
     check_qtran(golden);
   } else if (name == "weighted_qmix") {
     check_weighted_qmix(golden);
+  } else if (name == "qplex") {
+    check_qplex(golden);
   } else {
     FAIL("unknown case '" << name << "'");
   }

@@ -614,6 +614,60 @@ def qtran(rng, scale, **options):
     return train(rng, m, draw_qtran, qtran_loss)
 
 
+# --- QPLEX (Wang et al. 2021) -----------------------------------------------------------------------------------------
+
+
+def draw_qplex(rng, m):
+    n, state, pair = m["n_agents"], m["state_dim"], m["state_dim"] + m["n_agents"] * m["n_actions"]
+    layers = layers_of_net("hyper_w_final", state, m["hypernet_embed"], n)
+    layers += layers_of_net("V", state, m["hypernet_embed"], n)
+    for k in range(m["num_kernel"]):
+        for name, inputs, outputs in (("key", state, 1), ("agents", state, n), ("action", pair, n)):
+            layers += layers_of_net(f"si_weight.{name}_extractors.{k}", inputs, m["adv_hypernet_embed"], outputs)
+    return draw_layers(rng, "mixer", layers)
+
+
+def qplex_mix(m, p, qs, max_qs, actions, states):
+    """[..., n] values of the joint action, largest values and actions, [..., S] states -> [...]."""
+    taken = F.one_hot(actions, m["n_actions"]).to(qs.dtype).flatten(-2)
+    w = net(p, "mixer.hyper_w_final", states).abs() + 1e-10
+    b = net(p, "mixer.V", states)
+    lambdas = 0
+    for k in range(m["num_kernel"]):
+        name = "mixer.si_weight.{}_extractors." + str(k)
+        agents, action = (
+            torch.sigmoid(net(p, name.format(which), x))
+            for which, x in (("agents", states), ("action", torch.cat([states, taken], -1)))
+        )
+        lambdas = lambdas + (net(p, name.format("key"), states).abs() + 1e-10) * agents * action
+    advantages = ((w * qs + b) - (w * max_qs + b)).detach()
+    return (w * qs + b).sum(-1) + ((lambdas - 1) * advantages).sum(-1)
+
+
+def qplex_loss(m, p, target, e):
+    q, shut = unroll(m, p, e), e["available_actions"] == 0
+    with torch.no_grad():
+        target_q = unroll(m, target, e)
+        greedy = greedy_of(q if m["double_q"] else target_q, e)
+        largest = target_q.masked_fill(shut, -float("inf")).max(3).values.nan_to_num(neginf=0.0)  # padding
+        values = qplex_mix(m, target, target_q.gather(3, greedy).squeeze(3), largest, greedy.squeeze(3), e["state"])
+        targets = lambda_returns(m, e, values)
+    real = e["mask"].bool()
+    q, u, s, shut = (x[:, :-1][real] for x in (q, e["actions"], e["state"], shut))
+    largest = q.detach().masked_fill(shut, -float("inf")).max(2).values
+    q_tot = qplex_mix(m, p, q.gather(2, u[..., None]).squeeze(2), largest, u, s)
+    return m["loss_scale"] * ((q_tot - targets[real]) ** 2).mean(), targets
+
+
+def qplex(rng, scale, **options):
+    m = learner_sizes(rng, scale, "qplex", **options)
+    small = scale == "small"
+    m["hypernet_embed"] = odd(rng, 5, 13) if small else 64
+    m["num_kernel"] = between(rng, 1, 4) if small else 4
+    m["adv_hypernet_embed"] = (odd(rng, 3, 9) if small else 64) if options["adv_hypernet_layers"] == 2 else 0
+    return train(rng, m, draw_qplex, qplex_loss)
+
+
 # --- WQMIX (Rashid et al. 2020) ---------------------------------------------------------------------------------------
 
 
@@ -715,6 +769,10 @@ def cases():
         options.update(double_q=double_q, td_lambda=td_lambda, grad_norm_clip=10.0, optimizer="rmsprop")
         words = ["ow" if optimistic else "cw", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
         yield "learner_weighted_qmix_" + "_".join(words), weighted_qmix, options
+    for layers, double_q, td_lambda in itertools.product((1, 2), (1, 0), (0.0, 0.6)):
+        options = {"adv_hypernet_layers": layers, "double_q": double_q, "td_lambda": td_lambda, "optimizer": "adam"}
+        words = [f"{layers}_layer", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield "learner_qplex_" + "_".join(words), qplex, {**options, "grad_norm_clip": 10.0}
 
 
 def main():

@@ -1,10 +1,12 @@
-// Losses other than Q-learning's through a mixer: gradients of the whole against dual numbers, over ragged episodes
-// with masked actions, and in tiles.
+// Losses other than Q-learning's through a mixer, and QPLEX, whose mixer reads actions: gradients of the whole against
+// dual numbers, over ragged episodes with masked actions, and in tiles.
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/replay/tiled_batch.hpp"
 #include "support/episodes.hpp"
@@ -98,5 +100,17 @@ TEST_CASE("WQMIX: gradients of the whole loss, with optimistic and central weigh
                                                         options(double_q, double_q ? 0.6 : 0), weighting);
       });
     }
+  }
+}
+
+TEST_CASE("QPLEX: gradients of the whole loss") {
+  for (const bool double_q : {true, false}) {
+    INFO("double_q " << double_q);
+    check([&]<class S>(ParameterLayout& layout, S) {
+      const RecurrentAgent<S> agent(layout, "agent", team());
+      const Qplex<S> mixer(layout, "mixer", 3, 3, 4,
+                           {.num_kernel = 2, .hypernet_embed = 3, .adv_hypernet_embed = double_q ? 4 : 0});
+      return QObjective<RecurrentAgent<S>, Qplex<S>>(agent, mixer, options(double_q, double_q ? 0.6 : 0));
+    });
   }
 }

@@ -123,6 +123,19 @@ TEST_CASE("QTRAN's options are those of its sources, and can be changed") {
   CHECK(resolve_options({}, {{"mixer", "qtran_base"}, {"mixing_embed_dim", "8"}}).mixing_embed_dim == 8);
 }
 
+TEST_CASE("QPLEX's options reach its mixer") {
+  TrainingOptions o = small_options();
+  o.mixer = "qplex";
+  o.num_kernel = 3;
+  const auto plain = make_learner<float>(o, Stumble().info());
+  CHECK(plain->layout().find("mixer.si_weight.key_extractors.2.weight").rows == 1);
+  CHECK_THROWS_AS(plain->layout().find("mixer.si_weight.key_extractors.3.weight"), Error);
+  o.adv_hypernet_layers = 2;
+  o.adv_hypernet_embed = 11;
+  const auto deep = make_learner<float>(o, Stumble().info());
+  CHECK(deep->layout().find("mixer.si_weight.action_extractors.2.0.weight").rows == 11);
+}
+
 TEST_CASE("WQMIX's two systems have the sizes that the options say") {
   TrainingOptions o = small_options();
   o.mixer = "cw_qmix";

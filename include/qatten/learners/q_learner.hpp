@@ -29,10 +29,12 @@ class QObjective {
     Matrix<Scalar> agent_qs;                ///< (n_agents, transitions)
     Matrix<Scalar> q_tot, targets, dq_tot;  ///< (outputs, transitions)
     Index regularised = 0;                  ///< of the whole batch
+    Matrix<Scalar> max_qs;                  ///< (n_agents, transitions), for mixers that read actions
   };
   struct Scratch {
     typename Agent_::Scratch agent;
     typename Mixer_::Scratch mixer;
+    Matrix<std::int32_t> actions;  ///< greedy ones (n_agents, transitions), for mixers that read actions
   };
 
   /// Throws when agent and mixer disagree.
@@ -60,6 +62,7 @@ class QObjective {
     mixer_.prepare(tile.mixer, unused.mixer, steps);
     for (auto* m : {&tile.q, &tile.target_q}) m->resize(agent_.options().n_actions, n * steps);
     tile.agent_qs.resize(n, steps);
+    if (ReadsActions<Mixer_>) tile.max_qs.resize(n, steps);
     for (auto* m : {&tile.q_tot, &tile.targets, &tile.dq_tot}) m->resize(outputs(), steps);
   }
   void prepare(Scratch& scratch, Index steps, Index sequences) const {
@@ -67,6 +70,7 @@ class QObjective {
     Tile unused;
     agent_.prepare(unused.agent, scratch.agent, n * steps, n * sequences);
     mixer_.prepare(unused.mixer, scratch.mixer, steps);
+    if (ReadsActions<Mixer_>) scratch.actions.resize(n, steps);
   }
 
   /// Terms of the mean that the mixer's regulariser is; 0 when it has none.
@@ -86,13 +90,18 @@ class QObjective {
     for (Index k = 0; k < moves; ++k) {
       for (Index i = 0; i < batch.n_agents; ++i) {
         const Index column = (first + k) * batch.n_agents + i;
-        tile.agent_qs(i, k) = target_q(greedy_action<Scalar>(judge, batch.available, column), column);
+        const Index greedy = greedy_action<Scalar>(judge, batch.available, column);
+        tile.agent_qs(i, k) = target_q(greedy, column);
+        if constexpr (ReadsActions<Mixer_>) {
+          tile.max_qs(i, k) = target_q(greedy_action<Scalar>(target_q, batch.available, column), column);
+          scratch.actions(i, k) = static_cast<std::int32_t>(greedy);
+        }
       }
     }
     View<Scalar> next_values = tile.dq_tot.leftCols(moves);
     mixer_.evaluate(target,
-                    {tile.agent_qs.leftCols(moves), batch.state.rightCols(moves), batch.units.rightCols(moves),
-                     batch.alive.rightCols(moves)},
+                    inputs(tile, batch.state.rightCols(moves), batch.units.rightCols(moves),
+                           batch.alive.rightCols(moves), scratch.actions),
                     next_values, scratch.mixer);
     lambda_returns<Scalar>(batch.transitions, batch.rewards, batch.continues, next_values, options_.gamma,
                            options_.td_lambda, tile.targets.leftCols(moves));
@@ -101,8 +110,11 @@ class QObjective {
   Scalar loss(const Vector<Scalar>& parameters, const EpisodeBatch<Scalar>& batch, Tile& tile, Scratch& scratch,
               const WholeBatch& whole) const {
     const Index moves = batch.transitions.total();
-    for_each_action(
-        batch, [&](Index i, Index k, Index action, Index column) { tile.agent_qs(i, k) = tile.q(action, column); });
+    for_each_action(batch, [&](Index i, Index k, Index action, Index column) {
+      tile.agent_qs(i, k) = tile.q(action, column);
+      if constexpr (ReadsActions<Mixer_>)
+        tile.max_qs(i, k) = tile.q(greedy_action<Scalar>(tile.q, batch.available, column), column);
+    });
     View<Scalar> q_tot = tile.q_tot.leftCols(moves), error = tile.dq_tot.leftCols(moves);
     tile.regularised = whole.regularised;
     mixer_.forward(parameters, inputs(batch, tile), q_tot, tile.mixer, scratch.mixer);
@@ -132,8 +144,17 @@ class QObjective {
 
   /// What the mixer reads where transitions start, with tile.agent_qs as the agents' values.
   MixerInputs<Scalar> inputs(const EpisodeBatch<Scalar>& batch, const Tile& tile) const {
-    return {tile.agent_qs.leftCols(batch.transitions.total()), batch.transition_state, batch.transition_units,
-            batch.transition_alive, tile.regularised};
+    return inputs(tile, batch.transition_state, batch.transition_units, batch.transition_alive, batch.actions);
+  }
+  MixerInputs<Scalar> inputs(const Tile& tile, ConstView<Scalar> state, ConstView<Scalar> units,
+                             ConstView<std::uint8_t> alive, const Matrix<std::int32_t>& actions) const {
+    const Index moves = state.cols();
+    const ConstView<Scalar> agent_qs = tile.agent_qs.leftCols(moves);
+    if constexpr (ReadsActions<Mixer_>) {
+      return {agent_qs, state, units, alive, tile.regularised, tile.max_qs.leftCols(moves), actions.leftCols(moves)};
+    } else {
+      return {agent_qs, state, units, alive, tile.regularised};
+    }
   }
 
   Agent_ agent_;

@@ -12,6 +12,7 @@
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/by_name.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/training/trainer.hpp"
 
@@ -47,6 +48,12 @@ inline MixerOptions mixer_options(const TrainingOptions& o) {
           .qlinear = {.hidden = o.hypernet_embed, .value_hidden = o.mixing_embed_dim}};
 }
 
+inline QplexOptions qplex_options(const TrainingOptions& o) {
+  return {.num_kernel = o.num_kernel,
+          .hypernet_embed = o.hypernet_embed,
+          .adv_hypernet_embed = o.adv_hypernet_layers == 1 ? 0 : o.adv_hypernet_embed};
+}
+
 inline QLearnerOptions learner_options(const TrainingOptions& o) {
   TargetUpdate target{TargetUpdate::Rule::every_episodes, o.target_update_interval};
   if (const double x = o.target_update_interval_or_tau; x > 1) {
@@ -62,10 +69,11 @@ inline QLearnerOptions learner_options(const TrainingOptions& o) {
           .target_update = target};
 }
 
-/// The names that `mixer` may have beside those of `mixer_names`, with a line about each: systems with losses of their
-/// own.
+/// The names that `mixer` may have beside those of `mixer_names`, with a line about each: systems that read more than
+/// values and states, or have losses of their own.
 inline const std::vector<std::pair<std::string, std::string>>& system_names() {
   static const std::vector<std::pair<std::string, std::string>> names = {
+      {"qplex", "QPLEX: duplex dueling, the complete class of values with IGM"},
       {"qtran_base", "QTRAN-base as in PyMARL: a joint value, and penalties that tie the agents' sum to it"},
       {"qtran_alt", "QTRAN-alt: the same with a counterfactual joint value"},
       {"cw_qmix", "WQMIX with central weights: QMIX fitted to an unrestricted value, the greedy action first"},
@@ -125,6 +133,10 @@ std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, c
   const QtranSizes sizes{info.n_agents, info.n_actions, agent.options().hidden_dim, info.state_shape};
   const QtranOptions joint{options.mixing_embed_dim, options.mixer == "qtran_alt"};
   const QtranLossOptions penalties{options.opt_loss, options.nopt_min_loss};
+  if (options.mixer == "qplex") {
+    const Qplex<Scalar> mixer(layout, "mixer", info.n_agents, info.n_actions, info.state_shape, qplex_options(options));
+    return learner_by<Scalar>(options, layout, QObjective(agent, mixer, learning));
+  }
   if (options.mixer == "qtran_base") {
     const QtranBase<Scalar> net(layout, "mixer", sizes, joint);
     return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));

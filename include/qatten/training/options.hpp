@@ -83,6 +83,9 @@ struct TrainingOptions {
   bool nonlinear = false;
   bool mask_dead = false;
   double attend_reg_coef = 0.01;
+  std::int64_t num_kernel = 4;
+  std::int64_t adv_hypernet_layers = 1;
+  std::int64_t adv_hypernet_embed = 64;
   double opt_loss = 1;
   double nopt_min_loss = 0.1;
   double w = 0.1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "qatten/agents/feed_forward.hpp"
@@ -79,22 +80,20 @@ class TableLearner {
     return q;
   }
 
-  /// The joint action of the largest values (the first of equals).
+  /// The joint action of the largest values (the first of equals), and that of transition k.
   Index greedy(Index column = 0) {
     const Matrix<float> q = values(column);
-    std::vector<int> actions;
+    std::vector<int> actions(static_cast<std::size_t>(q.cols()));
     for (Index i = 0; i < q.cols(); ++i) {
       Index best;
       q.col(i).maxCoeff(&best);
-      actions.push_back(static_cast<int>(best));
+      actions[static_cast<std::size_t>(i)] = static_cast<int>(best);
     }
     return joint_index(actions, q.rows());
   }
-
-  /// The joint action of transition k.
-  std::vector<int> actions(Index k) const {
-    const auto column = batch.actions.col(k);
-    return {column.data(), column.data() + column.size()};
+  Index taken(Index k) const {
+    const std::span<const int> actions(batch.actions.col(k).data(), static_cast<std::size_t>(batch.n_agents));
+    return joint_index(actions, learner->agent().options().n_actions);
   }
 
   ParameterLayout layout;

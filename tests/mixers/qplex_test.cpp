@@ -2,8 +2,10 @@
 
 #include "qatten/mixers/qplex.hpp"
 
+#include "qatten/agents/recurrent.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
-#include "support/numbers.hpp"
+#include "qatten/learners/q_learner.hpp"
+#include "support/objective_check.hpp"
 
 using namespace qatten;
 using namespace qatten::testing;
@@ -12,7 +14,9 @@ namespace {
 
 constexpr Index n_agents = 3, n_actions = 3, state_dim = 4, rows = 6;
 
-QplexOptions options(Index hidden) { return {.num_kernel = 2, .hypernet_embed = 4, .adv_hypernet_embed = hidden}; }
+QplexOptions qplex_options(Index hidden) {
+  return {.num_kernel = 2, .hypernet_embed = 4, .adv_hypernet_embed = hidden};
+}
 
 /// Values of all actions, and a joint action, for each row.
 struct Data {
@@ -51,7 +55,7 @@ Vector<double> net(const ParameterLayout& layout, const Vector<double>& p, const
 TEST_CASE("QPLEX is its definition") {
   for (const Index hidden : {0, 5}) {
     ParameterLayout layout;
-    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, options(hidden));
+    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, qplex_options(hidden));
     Random random(1);
     const Vector<double> p = random_matrix<double>(layout.size(), 1, random);
     const Data data(random);
@@ -88,7 +92,7 @@ TEST_CASE("QPLEX is its definition") {
 TEST_CASE("QPLEX's gradients: every parameter and agent's value, with A' a constant") {
   for (const Index hidden : {0, 5}) {
     ParameterLayout layout;
-    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, options(hidden));
+    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, qplex_options(hidden));
     const Block qs = layout.add("agent_qs", n_agents, rows);
     Random random(2);
     Vector<double> p = random_matrix<double>(layout.size(), 1, random);
@@ -104,7 +108,7 @@ TEST_CASE("QPLEX's gradients: every parameter and agent's value, with A' a const
         layout, {qs}, [&](Vector<double>& g) { mixer.backward(p, cache, in, dq_tot, g, block(g, qs), scratch); });
     check_by_duals(layout, p, gradient, [&]<class S>(const Vector<S>& q) {
       ParameterLayout same_layout;
-      const Qplex<S> copy(same_layout, "mixer", n_agents, n_actions, state_dim, options(hidden));
+      const Qplex<S> copy(same_layout, "mixer", n_agents, n_actions, state_dim, qplex_options(hidden));
       typename Qplex<S>::Cache memory, unused;
       copy.prepare(memory, unused, rows);
       Matrix<S> out(1, rows);
@@ -123,7 +127,7 @@ TEST_CASE("QPLEX keeps IGM, whatever its parameters") {
   const Index joint = n_joint_actions(n_agents, n_actions);
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     ParameterLayout layout;
-    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, options(5));
+    const Qplex<double> mixer(layout, "mixer", n_agents, n_actions, state_dim, qplex_options(5));
     Random random(seed);
     const Vector<double> p = random_matrix<double>(layout.size(), 1, random);  // larger ones underflow λ
     const Matrix<double> values = random_matrix<double>(n_actions, n_agents, random);
@@ -163,4 +167,16 @@ TEST_CASE("QPLEX demands what it reads") {
   CHECK_NOTHROW(mixer.forward(p, all, q_tot, cache, scratch));
   CHECK_THROWS_AS(mixer.forward(p, {qs, data.state}, q_tot, cache, scratch), Error);
   CHECK_THROWS_AS(mixer.forward(p, {qs, data.state, {}, {}, 0, max_qs}, q_tot, cache, scratch), Error);
+}
+
+TEST_CASE("QPLEX: gradients of the whole loss") {
+  for (const bool double_q : {true, false}) {
+    INFO("double_q " << double_q);
+    check_objective([&]<class S>(ParameterLayout& layout, S) {
+      const RecurrentAgent<S> agent(layout, "agent", team());
+      const Qplex<S> mixer(layout, "mixer", 3, 3, 4,
+                           {.num_kernel = 2, .hypernet_embed = 3, .adv_hypernet_embed = double_q ? 4 : 0});
+      return QObjective<RecurrentAgent<S>, Qplex<S>>(agent, mixer, options(double_q, double_q ? 0.6 : 0));
+    });
+  }
 }

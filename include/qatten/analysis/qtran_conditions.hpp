@@ -7,6 +7,7 @@
 // together are enough for IGM, so that ū maximises Q_jt.
 
 #include <algorithm>
+#include <vector>
 
 #include "qatten/core/error.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
@@ -30,11 +31,11 @@ QtranConditions qtran_conditions(ConstView<Scalar> q, const Vector<Scalar>& join
     for (Index i = 0; i < n; ++i) sum += double(q(actions[static_cast<std::size_t>(i)], i));
     return sum;
   };
-  std::vector<int> greedy;
+  std::vector<int> greedy(static_cast<std::size_t>(n));
   for (Index i = 0; i < n; ++i) {
     Index best;
     q.col(i).maxCoeff(&best);
-    greedy.push_back(static_cast<int>(best));
+    greedy[static_cast<std::size_t>(i)] = static_cast<int>(best);
   }
   QtranConditions conditions{delta(joint_index(greedy, n_actions)), delta(0)};
   for (Index u = 1; u < joint.size(); ++u) conditions.lowest = std::min(conditions.lowest, delta(u));

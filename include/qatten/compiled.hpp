@@ -13,12 +13,19 @@
 #include "qatten/replay/tiled_batch.hpp"
 
 // What is listed are declarations: they cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
-#define QATTEN_INSTANTIATE_LEARNERS(prefix, S, Agent_, Optimizer_)    \
-  prefix template class QLearner<Agent_, Independent<S>, Optimizer_>; \
-  prefix template class QLearner<Agent_, Vdn<S>, Optimizer_>;         \
-  prefix template class QLearner<Agent_, Qmix<S>, Optimizer_>;        \
-  prefix template class QLearner<Agent_, Qatten<S>, Optimizer_>;      \
-  prefix template class QLearner<Agent_, Qlinear<S>, Optimizer_>;
+#define QATTEN_INSTANTIATE_OBJECTIVES(prefix, S, Agent_)    \
+  prefix template class QObjective<Agent_, Independent<S>>; \
+  prefix template class QObjective<Agent_, Vdn<S>>;         \
+  prefix template class QObjective<Agent_, Qmix<S>>;        \
+  prefix template class QObjective<Agent_, Qatten<S>>;      \
+  prefix template class QObjective<Agent_, Qlinear<S>>;
+
+#define QATTEN_INSTANTIATE_LEARNERS(prefix, S, Agent_, Optimizer_)               \
+  prefix template class Learner<QObjective<Agent_, Independent<S>>, Optimizer_>; \
+  prefix template class Learner<QObjective<Agent_, Vdn<S>>, Optimizer_>;         \
+  prefix template class Learner<QObjective<Agent_, Qmix<S>>, Optimizer_>;        \
+  prefix template class Learner<QObjective<Agent_, Qatten<S>>, Optimizer_>;      \
+  prefix template class Learner<QObjective<Agent_, Qlinear<S>>, Optimizer_>;
 
 #define QATTEN_INSTANTIATE(prefix, S)                                   \
   prefix template class detail::Gemm<S>;                                \
@@ -42,6 +49,8 @@
   prefix template class Adam<S>;                                        \
   prefix template class RmsProp<S>;                                     \
   prefix template class TiledBatch<S>;                                  \
+  QATTEN_INSTANTIATE_OBJECTIVES(prefix, S, RecurrentAgent<S>)           \
+  QATTEN_INSTANTIATE_OBJECTIVES(prefix, S, FeedForwardAgent<S>)         \
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, RecurrentAgent<S>, Adam<S>)    \
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, RecurrentAgent<S>, RmsProp<S>) \
   QATTEN_INSTANTIATE_LEARNERS(prefix, S, FeedForwardAgent<S>, Adam<S>)

@@ -20,6 +20,7 @@ void check_agent(const AgentOptions& options, bool with_h0) {
   Random random(1);
   const Vector<double> p = 0.7 * random_matrix<double>(layout.size(), 1, random);
   const Matrix<double> dq = random_matrix<double>(options.n_actions, columns, random);
+  const Matrix<double> dhidden = random_matrix<double>(options.hidden_dim, columns, random);  // the loss reads h too
   const Matrix<std::int32_t> last_actions = random_last_actions(options, ragged, random);
 
   typename Agent<double>::Cache cache;
@@ -29,16 +30,17 @@ void check_agent(const AgentOptions& options, bool with_h0) {
   const AgentInputs<double> in{block(p, obs), last_actions};
   agent.forward(p, ragged, in, block(p, h0), q, cache, scratch);
   const Vector<double> gradient = gradient_of(layout, {obs, h0}, [&](Vector<double>& g) {
-    agent.backward(p, cache, ragged, in, block(p, h0), dq, g, block(g, obs), block(g, h0), scratch);
+    agent.backward(p, cache, ragged, in, block(p, h0), dq, g, block(g, obs), block(g, h0), scratch, dhidden);
   });
   const auto loss = [&]<class S>(const Vector<S>& x) {
     ParameterLayout same_layout;
     const Agent<S> copy(same_layout, "agent", options);
     typename Agent<S>::Scratch memory;
     copy.prepare(memory, columns, batch);
-    Matrix<S> out(options.n_actions, columns);
+    Matrix<S> out(options.n_actions, columns), hidden(options.hidden_dim, columns);
     copy.evaluate(x, ragged, {block(x, obs), last_actions}, block(x, h0), out, memory);
-    return weighted_sum(dq, out);
+    copy.hidden(memory, hidden);
+    return weighted_sum(dq, out) + weighted_sum(dhidden, hidden);
   };
   if (with_h0) {
     check_by_duals(layout, p, gradient, loss);
@@ -47,7 +49,7 @@ void check_agent(const AgentOptions& options, bool with_h0) {
   }
 
   Vector<double> without_inputs = Vector<double>::Zero(layout.size());
-  agent.backward(p, cache, ragged, in, block(p, h0), dq, without_inputs, {}, {}, scratch);
+  agent.backward(p, cache, ragged, in, block(p, h0), dq, without_inputs, {}, {}, scratch, dhidden);
   CHECK(same(without_inputs.head(obs.offset), gradient.head(obs.offset)));
 }
 

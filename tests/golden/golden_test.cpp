@@ -8,10 +8,13 @@
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/io/named_parameters.hpp"
 #include "qatten/learners/q_learner.hpp"
+#include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/independent.hpp"
 #include "qatten/mixers/qatten.hpp"
 #include "qatten/mixers/qlinear.hpp"
 #include "qatten/mixers/qmix.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/mixers/vdn.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/optim/rmsprop.hpp"
@@ -351,58 +354,119 @@ std::vector<Episode<double>> read_episodes(Golden& golden) {
   return all;
 }
 
-void check_q_learner(Golden& golden) {
-  ParameterLayout layout;
-  const Index n = golden.size("n_agents");
-  const RecurrentAgent<double> agent(layout, "agent",
-                                     {.n_agents = n,
-                                      .n_actions = golden.size("n_actions"),
-                                      .obs_shape = golden.size("obs_dim"),
-                                      .hidden_dim = golden.size("hidden"),
-                                      .use_layer_norm = golden.flag("layer_norm", false)});
+RecurrentAgent<double> agent_of(const Golden& golden, ParameterLayout& layout, const std::string& name = "agent") {
+  return {layout,
+          name,
+          {.n_agents = golden.size("n_agents"),
+           .n_actions = golden.size("n_actions"),
+           .obs_shape = golden.size("obs_dim"),
+           .hidden_dim = golden.size("hidden"),
+           .use_layer_norm = golden.flag("layer_norm", false)}};
+}
+
+QLearnerOptions learner_options(const Golden& golden) {
+  return {.gamma = golden.number("gamma"),
+          .td_lambda = golden.number("td_lambda"),
+          .double_q = golden.size("double_q") != 0,
+          .loss_scale = golden.number("loss_scale"),
+          .grad_norm_clip = golden.number("grad_norm_clip"),
+          .target_update = {TargetUpdate::Rule::every_updates, 1000000}};
+}
+
+/// The first gradient, then all updates, of what the file's parameters make of the objective.
+template <class O>
+void check_updates(Golden& golden, const ParameterLayout& layout, const O& objective) {
   const std::vector<Episode<double>> episodes = read_episodes(golden);
   std::vector<const Episode<double>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<double> batch;
   batch.assign(pointers);
+  with_optimizer(golden, golden.text("optimizer"), [&]<class Optimizer_>(const Optimizer_& optimizer) {
+    Learner<O, Optimizer_> learner(layout, objective, optimizer, Random(0));
+    learner.state().parameters = golden.parameters(layout);
+    learner.state().target = golden.parameters(layout, "target.");
+    const Vector<double> first_gradient = learner.gradient(learner.state().parameters, learner.state().target, batch);
+    compare_gradients(golden, layout, first_gradient);
 
-  with_mixer(golden, layout, [&]<class M>(const M& mixer) {
-    with_optimizer(golden, golden.text("optimizer"), [&]<class O>(const O& optimizer) {
-      QLearner<RecurrentAgent<double>, M, O> learner(layout, agent, mixer, optimizer,
-                                                     {.gamma = golden.number("gamma"),
-                                                      .td_lambda = golden.number("td_lambda"),
-                                                      .double_q = golden.size("double_q") != 0,
-                                                      .loss_scale = golden.number("loss_scale"),
-                                                      .grad_norm_clip = golden.number("grad_norm_clip"),
-                                                      .target_update = {TargetUpdate::Rule::every_updates, 1000000}},
-                                                     Random(0));
-      learner.state().parameters = golden.parameters(layout);
-      learner.state().target = golden.parameters(layout, "target.");
-      const Vector<double> first_gradient = learner.gradient(learner.state().parameters, learner.state().target, batch);
-      compare_gradients(golden, layout, first_gradient);
-
-      const Index max_steps = golden.size("max_steps");
-      for (Index k = 0; k < golden.size("updates"); ++k) {
-        const std::string step = "step" + std::to_string(k);
-        const QLearnerStats stats = learner.update(batch);
-        compare(step + ".loss", Matrix<double>::Constant(1, 1, stats.loss), golden.matrix(step + ".loss"));
-        compare(step + ".grad_norm", Matrix<double>::Constant(1, 1, stats.grad_norm),
-                golden.matrix(step + ".grad_norm"));
-        const Matrix<double> stored = golden.matrix(step + ".targets");
-        const Matrix<double> all = stored.reshaped(learner.targets().rows(), golden.size("episodes") * max_steps);
-        Matrix<double> want(all.rows(), batch.transitions.total());
-        for (Index b = 0; b < batch.transitions.sequences(); ++b)
-          for (Index t = 0; t < batch.transitions.length(b); ++t)
-            want.col(batch.transitions.column(b, t)) =
-                all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
-        compare(step + ".targets", learner.targets(), want);
-      }
-      for (const NamedBlock& b : layout.blocks())
-        compare("after." + b.name, block(learner.state().parameters, b),
-                golden.tensor("after." + b.name).weight<double>());
-      check_idle_parameters(golden, layout);
-    });
+    const Index max_steps = golden.size("max_steps");
+    for (Index k = 0; k < golden.size("updates"); ++k) {
+      const std::string step = "step" + std::to_string(k);
+      const QLearnerStats stats = learner.update(batch);
+      compare(step + ".loss", Matrix<double>::Constant(1, 1, stats.loss), golden.matrix(step + ".loss"));
+      compare(step + ".grad_norm", Matrix<double>::Constant(1, 1, stats.grad_norm), golden.matrix(step + ".grad_norm"));
+      const Matrix<double> stored = golden.matrix(step + ".targets");
+      const Matrix<double> all = stored.reshaped(learner.targets().rows(), golden.size("episodes") * max_steps);
+      Matrix<double> want(all.rows(), batch.transitions.total());
+      for (Index b = 0; b < batch.transitions.sequences(); ++b)
+        for (Index t = 0; t < batch.transitions.length(b); ++t)
+          want.col(batch.transitions.column(b, t)) = all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
+      compare(step + ".targets", learner.targets(), want);
+    }
+    for (const NamedBlock& b : layout.blocks())
+      compare("after." + b.name, block(learner.state().parameters, b),
+              golden.tensor("after." + b.name).weight<double>());
+    check_idle_parameters(golden, layout);
   });
+}
+
+void check_q_learner(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  with_mixer(golden, layout, [&]<class M>(const M& mixer) {
+    check_updates(golden, layout, QObjective<RecurrentAgent<double>, M>(agent, mixer, learner_options(golden)));
+  });
+}
+
+// --- qtran -----------------------------------------------------------------------------------------------------------
+
+template <class Net>
+void check_qtran_of(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const AgentOptions& team = agent.options();
+  const Net net(layout, "mixer", {team.n_agents, team.n_actions, team.hidden_dim, golden.size("state_dim")},
+                {.mixing_embed_dim = golden.size("mixing_embed"), .hidden_value = golden.flag("hidden_value", false)});
+  const QtranLossOptions weights{golden.number("opt_loss"), golden.number("nopt_min_loss")};
+  check_updates(golden, layout,
+                QtranObjective<RecurrentAgent<double>, Net>(agent, net, learner_options(golden), weights));
+}
+
+void check_qtran(Golden& golden) {
+  const std::string& system = golden.text("system");
+  if (system == "qtran_base") return check_qtran_of<QtranBase<double>>(golden);
+  if (system == "qtran_alt") return check_qtran_of<QtranAlt<double>>(golden);
+  FAIL("unknown system '" << system << "'");
+}
+
+// --- weighted_qmix ---------------------------------------------------------------------------------------------------
+
+void check_weighted_qmix(Golden& golden) {
+  ParameterLayout layout;
+  const Index n = golden.size("n_agents"), state = golden.size("state_dim");
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const Qmix<double> mixer(
+      layout, "mixer", n, state,
+      {.mixing_embed_dim = golden.size("mixing_embed"), .hypernet_embed = golden.size("hypernet_embed")});
+  const RecurrentAgent<double> central_agent = agent_of(golden, layout, "central_agent");
+  const CentralMixer<double> central_mixer(layout, "central_mixer", n, state, {golden.size("central_mixing_embed")});
+  const WeightedQmixOptions weighting{.hysteretic_qmix = golden.size("hysteretic_qmix") != 0,
+                                      .w = golden.number("w"),
+                                      .central_loss = golden.number("central_loss")};
+  check_updates(golden, layout,
+                WeightedQmixObjective(agent, mixer, central_agent, central_mixer, learner_options(golden), weighting));
+}
+
+// --- qplex -----------------------------------------------------------------------------------------------------------
+
+void check_qplex(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const Qplex<double> mixer(layout, "mixer", golden.size("n_agents"), golden.size("n_actions"),
+                            golden.size("state_dim"),
+                            {.num_kernel = golden.size("num_kernel"),
+                             .hypernet_embed = golden.size("hypernet_embed"),
+                             .adv_hypernet_embed = golden.size("adv_hypernet_embed")});
+  check_updates(golden, layout, QObjective(agent, mixer, learner_options(golden)));
 }
 
 void check(const std::filesystem::path& path) {
@@ -417,6 +481,12 @@ void check(const std::filesystem::path& path) {
     check_optimizer(golden);
   } else if (name == "q_learner") {
     check_q_learner(golden);
+  } else if (name == "qtran") {
+    check_qtran(golden);
+  } else if (name == "weighted_qmix") {
+    check_weighted_qmix(golden);
+  } else if (name == "qplex") {
+    check_qplex(golden);
   } else {
     FAIL("unknown case '" << name << "'");
   }

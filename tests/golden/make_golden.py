@@ -425,22 +425,43 @@ def draw_episodes(rng, m):
     return {name: torch.as_tensor(x) for name, x in episodes.items()}
 
 
-def unroll(m, p, e):
-    """Action values [B, T+1, n, A] from observation, last action and agent index."""
+def unroll_all(m, p, e):
+    """Action values [B, T+1, n, A] and hidden states [B, T+1, n, H] from observation, last action and agent index."""
     n = m["n_agents"]
     taken = F.one_hot(e["actions"], m["n_actions"]).to(e["obs"].dtype)
     last = torch.cat([torch.zeros_like(taken[:, :1]), taken[:, :-1]], 1)
     ids = torch.eye(n).expand(*e["obs"].shape[:2], n, n)
     inputs = torch.cat([e["obs"], last, ids], 3)
-    h, q = torch.zeros(m["episodes"] * n, m["hidden"]), []
+    h, q, hidden = torch.zeros(m["episodes"] * n, m["hidden"]), [], []
     for t in range(inputs.shape[1]):
         values, h = agent_step(p, inputs[:, t].flatten(0, 1), h)
         q.append(values.reshape(m["episodes"], n, -1))
-    return torch.stack(q, 1)
+        hidden.append(h.reshape(m["episodes"], n, -1))
+    return torch.stack(q, 1), torch.stack(hidden, 1)
+
+
+def unroll(m, p, e):
+    return unroll_all(m, p, e)[0]
+
+
+def greedy_of(q, e):
+    return q.masked_fill(e["available_actions"] == 0, -float("inf")).argmax(3, keepdim=True)
 
 
 def alive_of(m, e):
     return e.get("alive", torch.ones(e["obs"].shape[:3], dtype=torch.uint8))
+
+
+def lambda_returns(m, e, values):
+    """Of values [B, T+1, ...]: [B, T, ...], each episode's from its own end; zeros in the padding."""
+    out = torch.zeros_like(values[:, 1:])
+    for b, length in enumerate(e["mask"].sum(1).long().tolist()):
+        g = values[b, length]
+        for t in reversed(range(length)):
+            discount = m["gamma"] * (1 - int(e["terminated"][b, t]))
+            g = e["reward"][b, t] + discount * ((1 - m["td_lambda"]) * values[b, t + 1] + m["td_lambda"] * g)
+            out[b, t] = g
+    return out
 
 
 def returns(m, p, target, e):
@@ -448,19 +469,12 @@ def returns(m, p, target, e):
     with torch.no_grad():
         q, target_q = unroll(m, p, e), unroll(m, target, e)
         judge = q if m["double_q"] else target_q
-        greedy = judge.masked_fill(e["available_actions"] == 0, -float("inf")).argmax(3, keepdim=True)
+        greedy = greedy_of(judge, e)
         best = target_q.gather(3, greedy).squeeze(3)
         rows = [x.flatten(0, 1) for x in (best, e["state"], alive_of(m, e))]
         values = mix(m, target, *rows).q_tot
         values = values.reshape(m["episodes"], m["max_steps"] + 1, *values.shape[1:])
-        out = torch.zeros_like(values[:, 1:])
-        for b, length in enumerate(e["mask"].sum(1).long().tolist()):
-            g = values[b, length]
-            for t in reversed(range(length)):
-                discount = m["gamma"] * (1 - int(e["terminated"][b, t]))
-                g = e["reward"][b, t] + discount * ((1 - m["td_lambda"]) * values[b, t + 1] + m["td_lambda"] * g)
-                out[b, t] = g
-        return out
+        return lambda_returns(m, e, values)
 
 
 def loss_of(m, p, e, targets):
@@ -471,26 +485,26 @@ def loss_of(m, p, e, targets):
     return loss if mixed.regulariser is None else loss + mixed.regulariser
 
 
-def q_learner(rng, scale, mixer, **options):
-    m = {"case": "q_learner", "mixer": mixer, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
-    m.update(team_sizes(rng, scale), **mixer_sizes(rng, scale, mixer), layer_norm=0, updates=3)
-    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
-    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
-    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+def q_loss(m, p, target, e):
+    """The loss, and its targets."""
+    targets = returns(m, p, target, e)
+    return loss_of(m, p, e, targets), targets
 
+
+def train(rng, m, draw_others, loss_and_targets):
+    """`updates` updates of agents and `draw_others`' networks on one batch."""
     e = draw_episodes(rng, m)
     parameters = []
     for _ in ("online", "target"):
         inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
         agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
-        parameters.append({**agent, **draw_mixer(rng, m)})
+        parameters.append({**agent, **draw_others(rng, m)})
     p, target = parameters
     tensors = {**e, **{name: x.clone() for name, x in p.items()}, **{f"target.{name}": x for name, x in target.items()}}
     require_grad(*p.values())
     updates = make_optimizer(m, p.values())
     for k in range(m["updates"]):
-        targets = returns(m, p, target, e)
-        loss = loss_of(m, p, e, targets)
+        loss, targets = loss_and_targets(m, p, target, e)
         updates.zero_grad(set_to_none=True)  # what nothing reads keeps no gradient: no optimiser touches it
         loss.backward()
         if k == 0:
@@ -500,6 +514,204 @@ def q_learner(rng, scale, mixer, **options):
         found = {"targets": targets, "loss": loss.reshape(1), "grad_norm": norm.reshape(1)}
         tensors.update({f"step{k}.{name}": x.detach() for name, x in found.items()})
     return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
+
+
+def learner_sizes(rng, scale, case, **options):
+    m = {"case": case, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
+    m.update(team_sizes(rng, scale), layer_norm=0, updates=3)
+    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
+    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
+    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+    return m
+
+
+def q_learner(rng, scale, mixer, **options):
+    m = {"case": "q_learner", "mixer": mixer, "episodes": between(rng, 3, 6), "max_steps": between(rng, 4, 9)}
+    m.update(team_sizes(rng, scale), **mixer_sizes(rng, scale, mixer), layer_norm=0, updates=3)
+    m["hidden"] = odd(rng, 5, 21) if scale == "small" else 64
+    m.update(gamma=float(rng.choice([0.9, 0.97, 0.99])), loss_scale=float(rng.choice([0.5, 1.0])))
+    m.update(optimizer_constants(rng, options["optimizer"]), **options)
+    return train(rng, m, draw_mixer, q_loss)
+
+
+def layers_of_mlp(name, *sizes):
+    return [(f"{name}.{2 * k}", a, b, True) for k, (a, b) in enumerate(zip(sizes, sizes[1:]))]
+
+
+def mlp(p, name, x):
+    k = 0
+    while f"{name}.{k + 2}.weight" in p:
+        x = F.relu(linear(p, f"{name}.{k}", x))
+        k += 2
+    return linear(p, f"{name}.{k}", x)
+
+
+# --- QTRAN (Son et al. 2019) ------------------------------------------------------------------------------------------
+
+
+def draw_qtran(rng, m):
+    n, actions, hidden, state, width = m["n_agents"], m["n_actions"], m["hidden"], m["state_dim"], m["mixing_embed"]
+    if m["system"] == "qtran_base":
+        layers = layers_of_mlp("action_encoding", *3 * (hidden + actions,))
+        layers += layers_of_mlp("Q", state + hidden + actions, width, width, 1)
+    else:
+        layers = layers_of_mlp("hidden_encoding", *3 * (hidden,)) + layers_of_mlp("action_encoding", *3 * (actions,))
+        layers += layers_of_mlp("Q", state + n + hidden + actions, width, width, actions)
+    layers += layers_of_mlp("V", state + m["hidden_value"] * hidden, width, width, 1)
+    if m["hidden_value"]:
+        layers += layers_of_mlp("V_encoding", *3 * (hidden,))
+    return draw_layers(rng, "mixer", layers)
+
+
+def qtran_joint(m, p, h, actions, states):
+    """Q_jt [..., outputs] of the joint action; with alt also of all alternatives [..., n, A]. h [..., n, H]."""
+    n, taken = m["n_agents"], F.one_hot(actions, m["n_actions"]).to(h.dtype)
+    if m["system"] == "qtran_base":
+        encoded = mlp(p, "mixer.action_encoding", torch.cat([h, taken], -1)).sum(-2)
+        return mlp(p, "mixer.Q", torch.cat([states, encoded], -1)), None
+    memory = mlp(p, "mixer.hidden_encoding", h).sum(-2, keepdim=True).expand(*h.shape[:-1], -1)
+    encoded = mlp(p, "mixer.action_encoding", taken)
+    others = encoded.sum(-2, keepdim=True) - encoded
+    ids = torch.eye(n).expand(*h.shape[:-2], n, n)
+    shared = states[..., None, :].expand(*h.shape[:-1], -1)
+    values = mlp(p, "mixer.Q", torch.cat([shared, ids, memory, others], -1))
+    return values.gather(-1, actions[..., None]).squeeze(-1), values
+
+
+def qtran_loss(m, p, target, e):
+    q, h = unroll_all(m, p, e)
+    best = greedy_of(q.detach(), e).squeeze(3)
+    with torch.no_grad():
+        target_q, target_h = unroll_all(m, target, e)
+        greedy = best if m["double_q"] else greedy_of(target_q, e).squeeze(3)
+        values, _ = qtran_joint(m, target, target_h, greedy, e["state"])
+        targets = lambda_returns(m, e, values)
+    real = e["mask"].bool()
+    q, h, best, u, s, available = (
+        x[:, :-1][real] for x in (q, h, best, e["actions"], e["state"], e["available_actions"])
+    )
+    joint, alternatives = qtran_joint(m, p, h, u, s)
+    v_input = s
+    if m["hidden_value"]:
+        v_input = torch.cat([s, mlp(p, "mixer.V_encoding", h).sum(1)], 1)
+    v = mlp(p, "mixer.V", v_input)
+    chosen, largest = (q.gather(2, a[..., None]).squeeze(2) for a in (u, best))
+    td = ((joint - targets[real]) ** 2).mean()
+    opt = ((largest.sum(1, keepdim=True) - qtran_joint(m, p, h, best, s)[0].detach() + v) ** 2).mean()
+    if m["system"] == "qtran_base":
+        nopt = ((chosen.sum(1, keepdim=True) - joint.detach() + v).clamp(max=0) ** 2).mean()
+    else:
+        others = chosen.sum(1, keepdim=True) - chosen
+        d = q + (others + v)[..., None] - alternatives.detach()
+        nopt = (d.masked_fill(available == 0, float("inf")).min(2).values ** 2).mean()
+    loss = m["loss_scale"] * (td + m["opt_loss"] * opt + m["nopt_min_loss"] * nopt)
+    return loss, targets.squeeze(2) if targets.shape[2] == 1 else targets
+
+
+def qtran(rng, scale, **options):
+    m = learner_sizes(rng, scale, "qtran", **options)
+    m["mixing_embed"] = odd(rng, 3, 9) if scale == "small" else 64
+    return train(rng, m, draw_qtran, qtran_loss)
+
+
+# --- QPLEX (Wang et al. 2021) -----------------------------------------------------------------------------------------
+
+
+def draw_qplex(rng, m):
+    n, state, pair = m["n_agents"], m["state_dim"], m["state_dim"] + m["n_agents"] * m["n_actions"]
+    layers = layers_of_net("hyper_w_final", state, m["hypernet_embed"], n)
+    layers += layers_of_net("V", state, m["hypernet_embed"], n)
+    for k in range(m["num_kernel"]):
+        for name, inputs, outputs in (("key", state, 1), ("agents", state, n), ("action", pair, n)):
+            layers += layers_of_net(f"si_weight.{name}_extractors.{k}", inputs, m["adv_hypernet_embed"], outputs)
+    return draw_layers(rng, "mixer", layers)
+
+
+def qplex_mix(m, p, qs, max_qs, actions, states):
+    """[..., n] values of the joint action, largest values and actions, [..., S] states -> [...]."""
+    taken = F.one_hot(actions, m["n_actions"]).to(qs.dtype).flatten(-2)
+    w = net(p, "mixer.hyper_w_final", states).abs() + 1e-10
+    b = net(p, "mixer.V", states)
+    lambdas = 0
+    for k in range(m["num_kernel"]):
+        name = "mixer.si_weight.{}_extractors." + str(k)
+        agents, action = (
+            torch.sigmoid(net(p, name.format(which), x))
+            for which, x in (("agents", states), ("action", torch.cat([states, taken], -1)))
+        )
+        lambdas = lambdas + (net(p, name.format("key"), states).abs() + 1e-10) * agents * action
+    advantages = ((w * qs + b) - (w * max_qs + b)).detach()
+    return (w * qs + b).sum(-1) + ((lambdas - 1) * advantages).sum(-1)
+
+
+def qplex_loss(m, p, target, e):
+    q, shut = unroll(m, p, e), e["available_actions"] == 0
+    with torch.no_grad():
+        target_q = unroll(m, target, e)
+        greedy = greedy_of(q if m["double_q"] else target_q, e)
+        largest = target_q.masked_fill(shut, -float("inf")).max(3).values.nan_to_num(neginf=0.0)  # padding
+        values = qplex_mix(m, target, target_q.gather(3, greedy).squeeze(3), largest, greedy.squeeze(3), e["state"])
+        targets = lambda_returns(m, e, values)
+    real = e["mask"].bool()
+    q, u, s, shut = (x[:, :-1][real] for x in (q, e["actions"], e["state"], shut))
+    largest = q.detach().masked_fill(shut, -float("inf")).max(2).values
+    q_tot = qplex_mix(m, p, q.gather(2, u[..., None]).squeeze(2), largest, u, s)
+    return m["loss_scale"] * ((q_tot - targets[real]) ** 2).mean(), targets
+
+
+def qplex(rng, scale, **options):
+    m = learner_sizes(rng, scale, "qplex", **options)
+    small = scale == "small"
+    m["hypernet_embed"] = odd(rng, 5, 13) if small else 64
+    m["num_kernel"] = between(rng, 1, 4) if small else 4
+    m["adv_hypernet_embed"] = (odd(rng, 3, 9) if small else 64) if options["adv_hypernet_layers"] == 2 else 0
+    return train(rng, m, draw_qplex, qplex_loss)
+
+
+# --- WQMIX (Rashid et al. 2020) ---------------------------------------------------------------------------------------
+
+
+def draw_weighted(rng, m):
+    inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
+    central = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
+    width, state = m["central_mixing_embed"], m["state_dim"]
+    layers = layers_of_mlp("net", state + m["n_agents"], width, width, width, 1) + layers_of_mlp("V", state, width, 1)
+    others = {f"central_{name}": x for name, x in central.items()}
+    return {**draw_mixer(rng, m), **others, **draw_layers(rng, "central_mixer", layers)}
+
+
+def central_unroll(m, p, e):
+    return unroll(m, {name.removeprefix("central_"): x for name, x in p.items() if name.startswith("central_")}, e)
+
+
+def central_mix(p, qs, states):
+    net_of = mlp(p, "central_mixer.net", torch.cat([states, qs], -1))
+    return (net_of + mlp(p, "central_mixer.V", states)).squeeze(-1)
+
+
+def weighted_loss(m, p, target, e):
+    q, central_q = unroll(m, p, e), central_unroll(m, p, e)
+    with torch.no_grad():
+        greedy = greedy_of(q if m["double_q"] else unroll(m, target, e), e)
+        best = central_mix(target, central_unroll(m, target, e).gather(3, greedy).squeeze(3), e["state"])
+        targets = lambda_returns(m, e, best)
+    real, u = e["mask"].bool(), e["actions"][..., None]
+    s, y = e["state"][:, :-1][real], targets[real]
+    q_tot = mix(m, p, q.gather(3, u).squeeze(3)[:, :-1][real], s, None).q_tot
+    central = central_mix(p, central_q.gather(3, u).squeeze(3)[:, :-1][real], s)
+    if m["hysteretic_qmix"]:
+        important = q_tot < y
+    else:
+        important = (u == greedy).squeeze(3).all(2)[:, :-1][real] | (y > best[:, :-1][real])
+    weights = torch.where(important, 1.0, m["w"])
+    loss = (weights * (q_tot - y) ** 2).mean() + m["central_loss"] * ((central - y) ** 2).mean()
+    return m["loss_scale"] * loss, targets
+
+
+def weighted_qmix(rng, scale, **options):
+    m = learner_sizes(rng, scale, "weighted_qmix", mixer="qmix", **options)
+    m.update(mixer_sizes(rng, scale, "qmix"), central_mixing_embed=odd(rng, 5, 13) if scale == "small" else 256)
+    return train(rng, m, draw_weighted, weighted_loss)
 
 
 # --- all files --------------------------------------------------------------------------------------------------------
@@ -545,6 +757,22 @@ def cases():
     authors = {**common, "mixer": "qatten_authors", "hypernet_layers": 1}
     yield "learner_qatten_authors_dead", q_learner, {**authors, "mask_dead": 1}
     yield "learner_qatten_authors_nonlinear", q_learner, {**authors, "nonlinear": 1, "weighted": 0}
+
+    for system, double_q, td_lambda in itertools.product(("qtran_base", "qtran_alt"), (1, 0), (0.0, 0.6)):
+        options = {"system": system, "double_q": double_q, "td_lambda": td_lambda, "grad_norm_clip": 10.0}
+        options.update(hidden_value=int((system == "qtran_alt") == (td_lambda == 0)), optimizer="adam")
+        options.update(opt_loss=1.0, nopt_min_loss=0.1 if system == "qtran_base" else 1.0)
+        words = ["double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield f"learner_{system}_" + "_".join(words), qtran, options
+    for optimistic, double_q, td_lambda in itertools.product((1, 0), (1, 0), (0.0, 0.6)):
+        options = {"hysteretic_qmix": optimistic, "w": 0.1, "central_loss": 1.0 if double_q else 0.5}
+        options.update(double_q=double_q, td_lambda=td_lambda, grad_norm_clip=10.0, optimizer="rmsprop")
+        words = ["ow" if optimistic else "cw", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield "learner_weighted_qmix_" + "_".join(words), weighted_qmix, options
+    for layers, double_q, td_lambda in itertools.product((1, 2), (1, 0), (0.0, 0.6)):
+        options = {"adv_hypernet_layers": layers, "double_q": double_q, "td_lambda": td_lambda, "optimizer": "adam"}
+        words = [f"{layers}_layer", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
+        yield "learner_qplex_" + "_".join(words), qplex, {**options, "grad_norm_clip": 10.0}
 
 
 def main():

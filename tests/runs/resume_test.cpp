@@ -263,7 +263,7 @@ TEST_CASE("an update that fails leaves its batch and its parameters in the folde
   EpisodeBuffer batch(100, 1 << 20);
   get_replay(dump, "batch", batch);
   CHECK(batch.size() == 8);
-  CHECK(holds(read_text(root / "log.txt"), "error: QLearner::update"));
+  CHECK(holds(read_text(root / "log.txt"), "error: Learner::update"));
 }
 
 TEST_CASE("voided episodes do not change what a resumed run ends in") {

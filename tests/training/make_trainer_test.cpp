@@ -9,9 +9,21 @@ using namespace qatten;
 using namespace qatten::test;
 using qatten::testing::contains;
 
+namespace {
+
+/// Of mixers and other systems.
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto* list : {&mixer_names(), &system_names()})
+    for (const auto& [name, description] : *list) all.push_back(name);
+  return all;
+}
+
+}  // namespace
+
 TEST_CASE("every combination that can be named trains, and repeats itself") {
   for (const std::string agent : {"rnn", "ff"}) {
-    for (const auto& [mixer, description] : mixer_names()) {
+    for (const std::string& mixer : names()) {
       for (const std::string optimizer : {"adam", "rmsprop"}) {
         CAPTURE(agent, mixer, optimizer);
         TrainingOptions options = small_options();
@@ -34,9 +46,7 @@ TEST_CASE("every combination that can be named trains, and repeats itself") {
 }
 
 TEST_CASE("the names that options allow are those that can be made") {
-  std::vector<std::string_view> names;
-  for (const auto& [name, description] : mixer_names()) names.push_back(name);
-  CHECK(find_option("mixer").limits.choices == names);
+  CHECK(std::ranges::equal(find_option("mixer").limits.choices, names()));
   ParameterLayout layout;
   for (const auto name : find_option("agent").limits.choices) make_agent<float>(name, layout = {}, {});
   CHECK_THROWS_WITH(make_agent<float>("lstm", layout, {}), contains("no agent is named 'lstm'; known: rnn, n_rnn, ff"));
@@ -99,6 +109,41 @@ TEST_CASE("the defaults of Qatten's options are its authors'") {
   CHECK(second.attend_reg_coef == pymarl2.attend_reg_coef);
   CHECK(second.query_bias == pymarl2.query_bias);
   CHECK(second.names == pymarl2.names);
+}
+
+TEST_CASE("QTRAN's options are those of its sources, and can be changed") {
+  const TrainingOptions base = resolve_options({}, {{"mixer", "qtran_base"}}),
+                        alt = resolve_options({}, {{"mixer", "qtran_alt"}, {"opt_loss", "0.5"}});
+  CHECK(base.mixing_embed_dim == 64);
+  CHECK(base.opt_loss == 1);
+  CHECK(base.nopt_min_loss == 0.1);
+  CHECK(alt.mixing_embed_dim == 64);
+  CHECK(alt.opt_loss == 0.5);
+  CHECK(alt.nopt_min_loss == 1);
+  CHECK(resolve_options({}, {{"mixer", "qtran_base"}, {"mixing_embed_dim", "8"}}).mixing_embed_dim == 8);
+}
+
+TEST_CASE("QPLEX's options reach its mixer") {
+  TrainingOptions o = small_options();
+  o.mixer = "qplex";
+  o.num_kernel = 3;
+  const auto plain = make_learner<float>(o, Stumble().info());
+  CHECK(plain->layout().find("mixer.si_weight.key_extractors.2.weight").rows == 1);
+  CHECK_THROWS_AS(plain->layout().find("mixer.si_weight.key_extractors.3.weight"), Error);
+  o.adv_hypernet_layers = 2;
+  o.adv_hypernet_embed = 11;
+  const auto deep = make_learner<float>(o, Stumble().info());
+  CHECK(deep->layout().find("mixer.si_weight.action_extractors.2.0.weight").rows == 11);
+}
+
+TEST_CASE("WQMIX's two systems have the sizes that the options say") {
+  TrainingOptions o = small_options();
+  o.mixer = "cw_qmix";
+  o.central_mixing_embed_dim = 17;
+  const auto learner = make_learner<float>(o, Stumble().info());
+  const auto rows = [&](const std::string& name) { return learner->layout().find(name).rows; };
+  CHECK(rows("central_mixer.net.4.weight") == 17);
+  CHECK(rows("central_agent.rnn.weight_hh") == rows("agent.rnn.weight_hh"));
 }
 
 TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {

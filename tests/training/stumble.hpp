@@ -123,7 +123,7 @@ inline TrainingOptions small_options() {
                               {"target_update_interval", "20"}});
 }
 
-using SmallLearner = LearnerOf<RecurrentAgent<float>, Qatten<float>>;
+using SmallLearner = LearnerOf<QLearner<RecurrentAgent<float>, Qatten<float>, AnyOptimizer<float>>>;
 
 /// As make_learner, for one agent and one mixer: quicker to compile.
 inline std::unique_ptr<SmallLearner> small_learner(const TrainingOptions& o, const EnvironmentInfo& i) {

@@ -35,7 +35,10 @@ struct AgentInputs {
 ///   forward   unrolls from h0 (empty: zeros), writes q (n_actions, columns), leaves in `cache` what backward needs
 ///   evaluate  the same q bit for bit, without a cache
 ///   backward  from dq: adds to `gradients`, overwrites dobs and dh0 (empty ones are not computed)
+///   hidden    copies what the last layer saw, h_t, out of `cache` or scratch: (hidden_dim, columns)
 ///   step      acting: one step of any number of teams; `hidden` (hidden_dim, columns) goes from h_{t−1} to h_t
+///
+/// `backward` takes one more argument, ∂L/∂h (hidden_dim, columns), where the loss reads the hidden states as well.
 template <class A>
 concept Agent = requires(const A a, const Vector<typename A::Scalar>& p, Vector<typename A::Scalar>& gradients,
                          const AgentInputs<typename A::Scalar>& in, ConstView<typename A::Scalar> given,
@@ -48,6 +51,9 @@ concept Agent = requires(const A a, const Vector<typename A::Scalar>& p, Vector<
   a.forward(p, ragged, in, given, out, cache, scratch);
   a.evaluate(p, ragged, in, given, out, scratch);
   a.backward(p, kept, ragged, in, given, given, gradients, out, out, scratch);
+  a.backward(p, kept, ragged, in, given, given, gradients, out, out, scratch, given);
+  a.hidden(kept, out);
+  a.hidden(scratch, out);
   a.step(p, in, out, out, scratch);
 };
 

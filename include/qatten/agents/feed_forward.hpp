@@ -12,7 +12,8 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-/// As RecurrentNetwork, without a hidden state: h0 and `hidden` are ignored, dh0 is left alone.
+/// As RecurrentNetwork, without a state that goes from step to step: h0 and the `hidden` of `step` are ignored, dh0 is
+/// left alone. What its last layer sees, x_2, stands for h.
 template <class Scalar_>
 class FeedForwardNetwork {
  public:
@@ -61,14 +62,21 @@ class FeedForwardNetwork {
 
   void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged&, const AgentInputs<Scalar>& in,
                 ConstView<Scalar>, ConstView<Scalar> dq, Vector<Scalar>& gradients, View<Scalar> dobs, View<Scalar>,
-                Scratch& scratch) const {
+                Scratch& scratch, ConstView<Scalar> dhidden = {}) const {
     const Index columns = in.obs.cols();
     const ConstView<Scalar> x_1 = cache.x_1.leftCols(columns), x_2 = cache.x_2.leftCols(columns);
     View<Scalar> dx_1 = scratch.x_1.leftCols(columns), dx_2 = scratch.x_2.leftCols(columns);
     fc3_.backward(p, x_2, dq, gradients, dx_2);
+    if (dhidden.size() > 0) dx_2 += dhidden;
     activate_backward(Activation::relu, x_2, dx_2);
     fc2_.backward(p, x_1, dx_2, gradients, dx_1);
     fc1_.backward(p, in, x_1, dx_1, gradients, dobs);
+  }
+
+  /// x_2 of the last `forward` or `evaluate` (hidden, columns).
+  template <class Memory>
+  ConstView<Scalar> hidden(const Memory& memory, Index columns) const {
+    return memory.x_2.leftCols(columns);
   }
 
  private:

@@ -83,12 +83,13 @@ class RecurrentNetwork {
 
   void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged& ragged, const AgentInputs<Scalar>& in,
                 ConstView<Scalar> h0, ConstView<Scalar> dq, Vector<Scalar>& gradients, View<Scalar> dobs,
-                View<Scalar> dh0, Scratch& scratch) const {
+                View<Scalar> dh0, Scratch& scratch, ConstView<Scalar> dhidden = {}) const {
     const Index columns = in.obs.cols();
     View<Scalar> dx = scratch.x.leftCols(columns), dh = scratch.h.leftCols(columns);
     const ConstView<Scalar> x = cache.x.leftCols(columns);
     fc2_.backward(p, last_input(cache, columns), dq, gradients, dh);
     if (layer_norm_) layer_norm_->backward(p, cache.layer_norm, dh, gradients, dh);
+    if (dhidden.size() > 0) dh += dhidden;
     gru_.backward(p, cache.gru, ragged, group_, x, h0, cache.h.leftCols(columns), dh, gradients, dx, dh0, scratch.gru);
     fc1_.backward(p, in, x, dx, gradients, dobs);
   }

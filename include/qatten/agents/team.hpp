@@ -71,10 +71,16 @@ class Team {
 
   void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged& ragged, const AgentInputs<Scalar>& in,
                 ConstView<Scalar> h0, ConstView<Scalar> dq, Vector<Scalar>& gradients, View<Scalar> dobs,
-                View<Scalar> dh0, Scratch& scratch) const {
+                View<Scalar> dh0, Scratch& scratch, ConstView<Scalar> dhidden = {}) const {
     for (std::size_t k = 0; k < networks_.size(); ++k)
       networks_[k].backward(p, cache.networks[k], ragged, inputs(in, k), columns(h0, k), columns(dq, k), gradients,
-                            columns(dobs, k), columns(dh0, k), scratch.networks[k]);
+                            columns(dobs, k), columns(dh0, k), scratch.networks[k], columns(dhidden, k));
+  }
+
+  template <class Memory>
+  void hidden(const Memory& memory, View<Scalar> h) const {
+    for (std::size_t k = 0; k < networks_.size(); ++k)
+      columns(h, k) = networks_[k].hidden(memory.networks[k], h.cols() / stride());
   }
 
   void step(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, View<Scalar> hidden, View<Scalar> q,

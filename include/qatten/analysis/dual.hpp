@@ -135,6 +135,12 @@ struct Dual {
   }
 };
 
+/// Found by the code that is differentiated: see core/math.hpp.
+template <class T>
+Dual<T> stop_gradient(const Dual<T>& x) {
+  return Dual<T>(x.value);
+}
+
 }  // namespace qatten::inline QATTEN_ABI
 
 /// Without it `std::numeric_limits<Dual>::infinity()` would compile and be 0.

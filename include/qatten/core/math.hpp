@@ -5,6 +5,12 @@
 
 namespace qatten::inline QATTEN_ABI {
 
+/// x as a constant (PyTorch's detach): a scalar that carries a derivative, as a Dual does, loses it here.
+template <class Scalar>
+Scalar stop_gradient(const Scalar& x) {
+  return x;
+}
+
 /// acc (n, 1) += sum of the columns of x (n, R): a bias gradient.
 template <class Scalar>
 void add_columns(View<Scalar> acc, ConstView<Scalar> x) {

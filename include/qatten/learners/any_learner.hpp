@@ -1,17 +1,18 @@
 #pragma once
-// A Q-learner whose agent and mixer are not known: what acts, collects and stores is compiled once for all of them.
+// A learner whose agent and objective are not known: what acts, collects and stores is compiled once for all of them.
 
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
-#include "qatten/learners/q_learner.hpp"
+#include "qatten/learners/learner.hpp"
 #include "qatten/optim/by_name.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-/// A `QLearner::State` of any learner.
+/// A `Learner::State` of any learner.
 template <class Scalar>
 struct LearnerState {
   Vector<Scalar> parameters;
@@ -34,7 +35,7 @@ class AnyLearner {
   virtual void prepare(Index teams) = 0;
   virtual void step(const AgentInputs<Scalar>& inputs, View<Scalar> hidden, View<Scalar> q) = 0;
 
-  /// As in QLearner.
+  /// As in Learner.
   virtual void set_threads(const Threads* threads) = 0;
   virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) = 0;
   virtual std::int64_t updates() const = 0;
@@ -46,17 +47,18 @@ class AnyLearner {
   virtual void restore(LearnerState<Scalar> state) = 0;
 };
 
-template <Agent Agent_, Mixer Mixer_>
-class LearnerOf final : public AnyLearner<typename Agent_::Scalar> {
+/// `Learner_` is a QLearner, or any other Learner, whose optimiser is AnyOptimizer.
+template <class Learner_>
+class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
  public:
-  using Scalar = typename Agent_::Scalar;
-  using Learner = QLearner<Agent_, Mixer_, AnyOptimizer<Scalar>>;
+  using Scalar = typename Learner_::Scalar;
 
-  LearnerOf(ParameterLayout layout, const Agent_& agent, const Mixer_& mixer, const AnyOptimizer<Scalar>& optimizer,
-            const QLearnerOptions& options, const Random& random)
-      : layout_(std::move(layout)), learner_(layout_, agent, mixer, optimizer, options, random) {}
+  /// The learner's constructor takes the layout and `arguments`.
+  template <class... Arguments>
+  explicit LearnerOf(ParameterLayout layout, Arguments&&... arguments)
+      : layout_(std::move(layout)), learner_(layout_, std::forward<Arguments>(arguments)...) {}
 
-  Learner& learner() { return learner_; }
+  Learner_& learner() { return learner_; }
 
   const ParameterLayout& layout() const override { return layout_; }
   AgentOptions team() const override { return learner_.agent().options(); }
@@ -94,9 +96,9 @@ class LearnerOf final : public AnyLearner<typename Agent_::Scalar> {
 
  private:
   ParameterLayout layout_;
-  Learner learner_;
+  Learner_ learner_;
   std::size_t tiles_ = 0;  ///< of the last batch
-  typename Agent_::Scratch scratch_;
+  typename std::remove_cvref_t<decltype(std::declval<Learner_>().agent())>::Scratch scratch_;
 };
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -19,6 +19,14 @@ struct MixerInputs {
   ConstView<std::uint8_t> alive{};  ///< (n_agents, R): 0 where an agent is dead; empty when all live
   Index regularised =
       0;  ///< where these samples are a part of a batch, what a regulariser's mean runs over in all of it
+  ConstView<Scalar> max_qs{};         ///< (n_agents, R): max_a Q_i(a), for mixers that read actions
+  ConstView<std::int32_t> actions{};  ///< (n_agents, R): the actions in question, likewise
+};
+
+/// A mixer that reads more of a joint action than its values: max_qs and actions must be given.
+template <class M>
+concept ReadsActions = requires {
+  requires M::reads_actions;
 };
 
 /// What holds of a mixer for all parameters, by construction.

@@ -5,9 +5,14 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "qatten/agents/by_name.hpp"
+#include "qatten/learners/q_learner.hpp"
+#include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
 #include "qatten/mixers/by_name.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/nn/initialise.hpp"
 #include "qatten/training/trainer.hpp"
 
@@ -43,6 +48,12 @@ inline MixerOptions mixer_options(const TrainingOptions& o) {
           .qlinear = {.hidden = o.hypernet_embed, .value_hidden = o.mixing_embed_dim}};
 }
 
+inline QplexOptions qplex_options(const TrainingOptions& o) {
+  return {.num_kernel = o.num_kernel,
+          .hypernet_embed = o.hypernet_embed,
+          .adv_hypernet_embed = o.adv_hypernet_layers == 1 ? 0 : o.adv_hypernet_embed};
+}
+
 inline QLearnerOptions learner_options(const TrainingOptions& o) {
   TargetUpdate target{TargetUpdate::Rule::every_episodes, o.target_update_interval};
   if (const double x = o.target_update_interval_or_tau; x > 1) {
@@ -56,6 +67,19 @@ inline QLearnerOptions learner_options(const TrainingOptions& o) {
           .loss_scale = o.loss_scale,
           .grad_norm_clip = o.grad_norm_clip,
           .target_update = target};
+}
+
+/// The names that `mixer` may have beside those of `mixer_names`, with a line about each: systems that read more than
+/// values and states, or have losses of their own.
+inline const std::vector<std::pair<std::string, std::string>>& system_names() {
+  static const std::vector<std::pair<std::string, std::string>> names = {
+      {"qplex", "QPLEX: duplex dueling, the complete class of values with IGM"},
+      {"qtran_base", "QTRAN-base as in PyMARL: a joint value, and penalties that tie the agents' sum to it"},
+      {"qtran_alt", "QTRAN-alt: the same with a counterfactual joint value"},
+      {"cw_qmix", "WQMIX with central weights: QMIX fitted to an unrestricted value, the greedy action first"},
+      {"ow_qmix", "WQMIX with optimistic weights: what is underestimated first"},
+  };
+  return names;
 }
 
 template <class Scalar>
@@ -74,7 +98,10 @@ void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
   const std::string last = o.agent == "ff" ? "fc3." : "fc2.";
   for (const NamedBlock& b : learner.layout().blocks()) {
     if (b.name.find(".rnn.") != b.name.npos || b.name.find(".layer_norm.") != b.name.npos) continue;
-    const double gain = b.name.starts_with("agent.") && b.name.find("." + last) != b.name.npos ? o.gain : 1;
+    const double gain =
+        (b.name.starts_with("agent.") || b.name.starts_with("central_agent.")) && b.name.find("." + last) != b.name.npos
+            ? o.gain
+            : 1;
     if (b.rank == 2) {
       initialise_orthogonal<Scalar>(block(state.parameters, b), gain, random);
     } else {
@@ -87,20 +114,62 @@ void make_orthogonal(AnyLearner<Scalar>& learner, const TrainingOptions& o) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// What learns by an objective.
+template <class Scalar, class O>
+std::unique_ptr<AnyLearner<Scalar>> learner_by(const TrainingOptions& options, const ParameterLayout& layout,
+                                               const O& objective) {
+  return std::make_unique<LearnerOf<Learner<O, AnyOptimizer<Scalar>>>>(
+      layout, objective, make_optimizer<Scalar>(options),
+      Random(static_cast<std::uint64_t>(options.seed), "parameters"));
+}
+
+/// The learner of a team that is laid out already.
+template <class Scalar, class A>
+std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, const EnvironmentInfo& info,
+                                               ParameterLayout& layout, const A& agent) {
+  const QLearnerOptions learning = learner_options(options);
+  const QtranSizes sizes{info.n_agents, info.n_actions, agent.options().hidden_dim, info.state_shape};
+  const QtranOptions joint{options.mixing_embed_dim, options.mixer == "qtran_alt"};
+  const QtranLossOptions penalties{options.opt_loss, options.nopt_min_loss};
+  if (options.mixer == "qplex") {
+    const Qplex<Scalar> mixer(layout, "mixer", info.n_agents, info.n_actions, info.state_shape, qplex_options(options));
+    return learner_by<Scalar>(options, layout, QObjective(agent, mixer, learning));
+  }
+  if (options.mixer == "qtran_base") {
+    const QtranBase<Scalar> net(layout, "mixer", sizes, joint);
+    return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));
+  }
+  if (options.mixer == "qtran_alt") {
+    const QtranAlt<Scalar> net(layout, "mixer", sizes, joint);
+    return learner_by<Scalar>(options, layout, QtranObjective(agent, net, learning, penalties));
+  }
+  if (options.mixer == "cw_qmix" || options.mixer == "ow_qmix") {
+    const Qmix<Scalar> mixer(layout, "mixer", info.n_agents, info.state_shape, mixer_options(options).qmix);
+    const A central_agent(layout, "central_agent", agent.options());
+    const CentralMixer<Scalar> central_mixer(layout, "central_mixer", info.n_agents, info.state_shape,
+                                             {options.central_mixing_embed_dim});
+    const WeightedQmixOptions weighting{options.mixer == "ow_qmix", options.w, options.central_loss};
+    return learner_by<Scalar>(options, layout,
+                              WeightedQmixObjective(agent, mixer, central_agent, central_mixer, learning, weighting));
+  }
+  const AnyMixer<Scalar> any_mixer =
+      make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));
+  return std::visit(
+      [&](const auto& mixer) { return learner_by<Scalar>(options, layout, QObjective(agent, mixer, learning)); },
+      any_mixer);
+}
+
+}  // namespace detail
+
 /// The learner that the options name, for an environment of these sizes.
 template <class Scalar>
 std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options, const EnvironmentInfo& info) {
   ParameterLayout layout;
   const AnyAgent<Scalar> any_agent = make_agent<Scalar>(options.agent, layout, agent_options(options, info));
-  const AnyMixer<Scalar> any_mixer =
-      make_mixer<Scalar>(options.mixer, layout, info.n_agents, info.state_shape, info.unit_dim, mixer_options(options));
-  const Random random(static_cast<std::uint64_t>(options.seed), "parameters");
-  auto learner = std::visit(
-      [&]<class A, class M>(const A& agent, const M& mixer) -> std::unique_ptr<AnyLearner<Scalar>> {
-        return std::make_unique<LearnerOf<A, M>>(layout, agent, mixer, make_optimizer<Scalar>(options),
-                                                 learner_options(options), random);
-      },
-      any_agent, any_mixer);
+  auto learner = std::visit([&](const auto& agent) { return detail::learner_of<Scalar>(options, info, layout, agent); },
+                            any_agent);
   if (options.use_orthogonal) detail::make_orthogonal(*learner, options);
   return learner;
 }

@@ -130,11 +130,13 @@ inline const std::vector<Option>& option_table() {
 
       {"mixer",
        &T::mixer,
-       "the mixer; none is iql",
-       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear"}, .aliases = {"config"}}},
+       "the mixer, or the system that learns in its place; none is iql",
+       {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear", "qplex", "qtran_base", "qtran_alt",
+                    "cw_qmix", "ow_qmix"},
+        .aliases = {"config"}}},
       {"mixing_embed_dim",
        &T::mixing_embed_dim,
-       "QMIX's embedding; Qatten's queries and keys; hidden width of c(s)",
+       "QMIX's embedding; Qatten's queries and keys; hidden width of c(s) and of QTRAN's nets",
        {.low = 1,
         .high = 65536,
         .aliases = {"n_query_embedding_layer2", "n_key_embedding_layer1", "n_constrant_value"}}},
@@ -152,6 +154,14 @@ inline const std::vector<Option>& option_table() {
       {"nonlinear", &T::nonlinear, "the agents' values enter Qatten's keys: gives up monotonicity"},
       {"mask_dead", &T::mask_dead, "dead agents get no attention"},
       {"attend_reg_coef", &T::attend_reg_coef, "weight of the regulariser of Qatten's attention"},
+      {"num_kernel", &T::num_kernel, "kernels of QPLEX's λ", {.low = 1, .high = 1024}},
+      {"adv_hypernet_layers", &T::adv_hypernet_layers, "layers of its networks, 1 or 2", {.low = 1, .high = 2}},
+      {"adv_hypernet_embed", &T::adv_hypernet_embed, "their hidden width", {.low = 1, .high = 65536}},
+      {"opt_loss", &T::opt_loss, "weight of QTRAN's penalty at the greedy joint action"},
+      {"nopt_min_loss", &T::nopt_min_loss, "weight of its penalty elsewhere"},
+      {"w", &T::w, "WQMIX's α: the weight of what matters less", {.high = 1}},
+      {"central_loss", &T::central_loss, "weight of the loss of WQMIX's unrestricted value"},
+      {"central_mixing_embed_dim", &T::central_mixing_embed_dim, "width of its mixer", {.low = 1, .high = 65536}},
   };
   return table;
 }

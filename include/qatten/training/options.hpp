@@ -84,6 +84,14 @@ struct TrainingOptions {
   bool nonlinear = false;
   bool mask_dead = false;
   double attend_reg_coef = 0.01;
+  std::int64_t num_kernel = 4;
+  std::int64_t adv_hypernet_layers = 1;
+  std::int64_t adv_hypernet_embed = 64;
+  double opt_loss = 1;
+  double nopt_min_loss = 0.1;
+  double w = 0.1;
+  double central_loss = 1;
+  std::int64_t central_mixing_embed_dim = 256;
 
   bool operator==(const TrainingOptions&) const = default;
 };

@@ -26,7 +26,6 @@ inline Assignments preset(std::string_view name) {
       {"rnn_hidden_dim", "64"},
       {"obs_agent_id", "true"},
       {"obs_last_action", "true"},
-      {"mixing_embed_dim", "32"},
       {"hypernet_layers", "2"},
       {"hypernet_embed", "64"},
       {"optimizer", "rmsprop"},
@@ -74,9 +73,12 @@ inline Assignments preset(std::string_view name) {
   throw Error("preset: no preset is named '" + std::string(name) + "'; known: qatten-paper, pymarl, pymarl2");
 }
 
-/// What the two published Qattens chose differently; `make_learner` knows the rest of each by its name.
+/// What the authors of a mixer chose differently from QMIX's and Qatten's; `make_learner` knows the rest of each by its
+/// name. QTRAN-base's are PyMARL's, QTRAN-alt's those of starry-sky6688/MARL-Algorithms.
 inline Assignments mixer_settings(std::string_view mixer) {
   if (mixer == "qatten-pymarl2") return {{"weighted_head", "true"}, {"attend_reg_coef", "0"}};
+  if (mixer == "qtran_base") return {{"mixing_embed_dim", "64"}};
+  if (mixer == "qtran_alt") return {{"mixing_embed_dim", "64"}, {"nopt_min_loss", "1"}};
   return {};
 }
 

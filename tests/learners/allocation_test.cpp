@@ -24,6 +24,9 @@
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/learners/q_learner.hpp"
+#include "qatten/learners/qtran.hpp"
+#include "qatten/learners/weighted_qmix.hpp"
+#include "qatten/mixers/qplex.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/optim/rmsprop.hpp"
 #include "support/agent_options.hpp"
@@ -181,6 +184,39 @@ TEST_CASE("updates on batches that fit allocate nothing, repacking the batch lit
   CHECK(allocations_of([&] { learner.update(batch); }) == 0);
   CHECK(allocations_of([&] { learner.update(smaller); }) == 0);
   CHECK(allocations_of([&] { learner.update(batch, 1000); }) == 0);  // copies the target
+}
+
+TEST_CASE("updates of QTRAN, WQMIX and QPLEX that fit allocate nothing") {
+  Random random(2);
+  const auto episodes = random_episodes<float>({3, 5, 2}, random), shorter = random_episodes<float>({2, 1}, random);
+  const auto batch = batch_of<float>(episodes), smaller = batch_of<float>(shorter);
+  using Agents = RecurrentAgent<float>;
+  const auto check = [&](const auto& make) {
+    ParameterLayout layout;
+    const Agents agent(layout, "agent", {.n_agents = 2, .n_actions = 3, .obs_shape = 3, .hidden_dim = 8});
+    auto objective = make(layout, agent);
+    Learner<decltype(objective), Adam<float>> learner(layout, objective, Adam<float>(), Random(3));
+    learner.update(batch);
+    CHECK(allocations_of([&] { learner.update(batch); }) == 0);
+    CHECK(allocations_of([&] { learner.update(smaller); }) == 0);
+  };
+  const QtranSizes sizes{.n_agents = 2, .n_actions = 3, .hidden_dim = 8, .state_dim = 4};
+  check([&](ParameterLayout& layout, const Agents& agent) {
+    return QtranObjective(agent, QtranBase<float>(layout, "mixer", sizes), {});
+  });
+  check([&](ParameterLayout& layout, const Agents& agent) {
+    return QtranObjective(agent, QtranAlt<float>(layout, "mixer", sizes), {});
+  });
+  for (const bool optimistic : {true, false})
+    check([&](ParameterLayout& layout, const Agents& agent) {
+      const Qmix<float> mixer(layout, "mixer", 2, 4);
+      const Agents central_agent(layout, "central_agent", agent.options());
+      const CentralMixer<float> central_mixer(layout, "central_mixer", 2, 4, {.central_mixing_embed_dim = 16});
+      return WeightedQmixObjective(agent, mixer, central_agent, central_mixer, {}, {.hysteretic_qmix = optimistic});
+    });
+  check([&](ParameterLayout& layout, const Agents& agent) {
+    return QObjective(agent, Qplex<float>(layout, "mixer", 2, 3, 4, {.adv_hypernet_embed = 8}), {});
+  });
 }
 #else
 TEST_CASE("allocations are not counted here") {

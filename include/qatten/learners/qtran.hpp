@@ -185,7 +185,7 @@ class QtranObjective {
   }
 
   /// In which row of Q_jt's values a joint action is, as output o sees it.
-  Index choice(ConstView<std::int32_t> actions, Index o, Index k) const {
+  Index choice(const ConstView<std::int32_t>& actions, Index o, Index k) const {
     return Net::counterfactual ? Index(actions(o, k)) : 0;
   }
   void choose(ConstView<Scalar> values, ConstView<std::int32_t> actions, View<Scalar> chosen) const {
@@ -194,7 +194,7 @@ class QtranObjective {
   }
 
   /// Q' of a joint action.
-  static Scalar sum_of(const Matrix<Scalar>& q, ConstView<std::int32_t> actions, Index k, Index column) {
+  static Scalar sum_of(const Matrix<Scalar>& q, const ConstView<std::int32_t>& actions, Index k, Index column) {
     Scalar sum(0);
     for (Index i = 0; i < actions.rows(); ++i) sum += q(actions(i, k), column + i);
     return sum;

@@ -169,7 +169,8 @@ class Result {
     detail::store(payload, 0, step);
     detail::store(payload, 4, flags());
     detail::store(payload, 8, outcome.reward);
-    std::memcpy(payload.data() + layout_.metrics, metrics.data(), 8 * std::min(metrics.size(), layout_.metrics_count));
+    if (const std::size_t n = std::min(metrics.size(), layout_.metrics_count); n > 0)
+      std::memcpy(payload.data() + layout_.metrics, metrics.data(), 8 * n);
     for_each_matrix(matrices_, [&](auto& matrix, std::size_t offset) {
       if (matrix.size() > 0) std::memcpy(payload.data() + offset, matrix.data(), bytes_of(matrix));
     });

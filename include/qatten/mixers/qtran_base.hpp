@@ -6,18 +6,13 @@
 //
 // It is no mixer: the agents' values do not enter. learners/qtran.hpp ties it to their sum.
 
-#include "qatten/mixers/qtran_value.hpp"
+#include "qatten/mixers/qtran_net.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-/// Parameters `name`.action_encoding and .Q as in PyMARL, and QtranValue's.
-///
-///   forward    writes q (choices(), outputs() · R) and v (1, R); evaluate writes the same q
-///   backward   from their gradients: adds to `gradients`, overwrites dhidden (hidden_dim, n_agents · R)
-///
-/// `prepare` alone allocates.
+/// Parameters `name`.action_encoding and .Q as in PyMARL.
 template <class Scalar_>
-class QtranBase {
+class QtranBaseJoint {
  public:
   using Scalar = Scalar_;
   /// Whether it rates, beside a joint action, all that differ from it in one agent's action.
@@ -26,24 +21,22 @@ class QtranBase {
   struct Cache {
     typename SumEncoder<Scalar>::Cache encoder;
     typename Mlp<Scalar>::Cache joint;
-    typename QtranValue<Scalar>::Cache value;
     Matrix<Scalar> pairs;  ///< [h_i; onehot(u_i)] (hidden_dim + n_actions, n_agents · R)
     Matrix<Scalar> input;  ///< [s; Σ_i f] (state_dim + hidden_dim + n_actions, R)
   };
   struct Scratch {
     typename SumEncoder<Scalar>::Scratch encoder;
     typename Mlp<Scalar>::Scratch joint;
-    typename QtranValue<Scalar>::Scratch value;
     Matrix<Scalar> pairs, input;
-    Cache cache;  ///< for `evaluate`
   };
 
-  QtranBase(ParameterLayout& layout, const std::string& name, const QtranSizes& sizes, const QtranOptions& options = {})
+  static constexpr QtranOptions defaults = {};
+
+  QtranBaseJoint(ParameterLayout& layout, const std::string& name, const QtranSizes& sizes, const QtranOptions& options)
       : sizes_(sizes),
         encoder_(layout, name + ".action_encoding", sizes.hidden_dim + sizes.n_actions, sizes.n_agents),
         joint_(layout, name + ".Q",
-               {sizes.state_dim + encoder_.size(), options.mixing_embed_dim, options.mixing_embed_dim, 1}),
-        value_(layout, name, sizes, options) {}
+               {sizes.state_dim + encoder_.size(), options.mixing_embed_dim, options.mixing_embed_dim, 1}) {}
 
   const QtranSizes& sizes() const { return sizes_; }
   Index outputs() const { return 1; }  ///< joint values of one joint action
@@ -52,46 +45,16 @@ class QtranBase {
   void initialise(Vector<Scalar>& p, Random& random) const {
     encoder_.initialise(p, random);
     joint_.initialise(p, random);
-    value_.initialise(p, random);
   }
 
   void prepare(Cache& cache, Scratch& scratch, Index rows) const {
-    prepare_part(cache, scratch, rows);
-    Scratch unused;
-    prepare_part(scratch.cache, unused, rows);
-  }
-
-  void forward(const Vector<Scalar>& p, const QtranInputs<Scalar>& in, View<Scalar> q, View<Scalar> v, Cache& cache,
-               Scratch&) const {
-    rate(p, in, q, cache);
-    value_.forward(p, in, v, cache.value);
-  }
-
-  void evaluate(const Vector<Scalar>& p, const QtranInputs<Scalar>& in, View<Scalar> q, Scratch& scratch) const {
-    rate(p, in, q, scratch.cache);
-  }
-
-  void backward(const Vector<Scalar>& p, const Cache& cache, const QtranInputs<Scalar>& in, ConstView<Scalar> dq,
-                ConstView<Scalar> dv, Vector<Scalar>& gradients, View<Scalar> dhidden, Scratch& scratch) const {
-    const Index rows = in.actions.cols(), columns = sizes_.n_agents * rows;
-    View<Scalar> dinput = scratch.input.leftCols(rows), dpairs = scratch.pairs.leftCols(columns);
-    value_.backward(p, cache.value, in, dv, gradients, dhidden, scratch.value);
-    joint_.backward(p, cache.joint, cache.input.leftCols(rows), dq, gradients, dinput, scratch.joint);
-    encoder_.backward(p, cache.encoder, cache.pairs.leftCols(columns), dinput.bottomRows(encoder_.size()), gradients,
-                      dpairs, scratch.encoder);
-    dhidden += dpairs.topRows(sizes_.hidden_dim);
-  }
-
- private:
-  void prepare_part(Cache& cache, Scratch& scratch, Index rows) const {
     encoder_.prepare(cache.encoder, scratch.encoder, rows);
     joint_.prepare(cache.joint, scratch.joint, rows);
-    value_.prepare(cache.value, scratch.value, rows);
     for (auto* m : {&cache.pairs, &scratch.pairs}) m->resize(encoder_.size(), sizes_.n_agents * rows);
     for (auto* m : {&cache.input, &scratch.input}) m->resize(joint_.inputs(), rows);
   }
 
-  void rate(const Vector<Scalar>& p, const QtranInputs<Scalar>& in, View<Scalar> q, Cache& cache) const {
+  void forward(const Vector<Scalar>& p, const QtranInputs<Scalar>& in, View<Scalar> q, Cache& cache) const {
     const Index rows = in.actions.cols(), columns = sizes_.n_agents * rows;
     detail::check_shape("QtranBase", "actions", in.actions, sizes_.n_agents, -1);
     detail::check_shape("QtranBase", "hidden", in.hidden, sizes_.hidden_dim, columns);
@@ -108,10 +71,24 @@ class QtranBase {
     joint_.forward(p, input, q, cache.joint);
   }
 
+  void backward(const Vector<Scalar>& p, const Cache& cache, const QtranInputs<Scalar>& in, ConstView<Scalar> dq,
+                Vector<Scalar>& gradients, View<Scalar> dhidden, Scratch& scratch) const {
+    const Index rows = in.actions.cols(), columns = sizes_.n_agents * rows;
+    View<Scalar> dinput = scratch.input.leftCols(rows), dpairs = scratch.pairs.leftCols(columns);
+    joint_.backward(p, cache.joint, cache.input.leftCols(rows), dq, gradients, dinput, scratch.joint);
+    encoder_.backward(p, cache.encoder, cache.pairs.leftCols(columns), dinput.bottomRows(encoder_.size()), gradients,
+                      dpairs, scratch.encoder);
+    dhidden += dpairs.topRows(sizes_.hidden_dim);
+  }
+
+ private:
   QtranSizes sizes_;
   SumEncoder<Scalar> encoder_;
   Mlp<Scalar> joint_;
-  QtranValue<Scalar> value_;
 };
+
+/// V_jt reads the state alone, as in PyMARL.
+template <class Scalar>
+using QtranBase = QtranNet<QtranBaseJoint<Scalar>>;
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -1,5 +1,5 @@
 #pragma once
-// Folders, file contents and failing disks for the tests of io/.
+// File contents and failing disks for the tests of io/.
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,39 +10,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "qatten/core/error.hpp"
-
-/// A folder that goes with its owner.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "qatten-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
-  /// The names of what lies in it.
-  std::set<std::string> names() const {
-    std::set<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) found.insert(entry.path().filename());
-    return found;
-  }
-
- private:
-  std::filesystem::path path_;
-};
+#include "support/temporary_folder.hpp"
 
 /// While it lives, no file can grow beyond `bytes`: writing fails as on a full disk.
 class FullDisk {

@@ -1,9 +1,11 @@
 // Ordinary training: episodes played at ε = 1, replay, batches drawn from it.
 
-#include "learning/table_training.hpp"
+#include "learning/table_learner.hpp"
 #include "qatten/analysis/projection.hpp"
 #include "qatten/environments/games/named_games.hpp"
 #include "qatten/environments/games/spotlight.hpp"
+#include "qatten/learners/q_learner.hpp"
+#include "qatten/mixers/by_name.hpp"
 #include "qatten/replay/episode_buffer.hpp"
 #include "support/catch.hpp"
 
@@ -54,12 +56,8 @@ struct Exploration {
 
   /// The agents' values (n_actions, n_agents) of a game whose observations do not change.
   Matrix<float> values() {
-    const auto& options = learner->agent().options();
-    typename Agent::Scratch scratch;
-    learner->agent().prepare(scratch, options.n_agents, options.n_agents);
-    Matrix<float> q(options.n_actions, options.n_agents), hidden(options.hidden_dim, options.n_agents);
-    learner->agent().step(learner->state().parameters, {batch.obs.leftCols(options.n_agents)}, hidden, q, scratch);
-    return q;
+    return values_of(learner->agent(), learner->state().parameters,
+                     batch.obs.leftCols(learner->agent().options().n_agents));
   }
 
   ParameterLayout layout;
@@ -79,7 +77,7 @@ void check_greedy(Make&& make) {
       Exploration<M, MatrixGame, Make&> training(game, seed, make, 2000, 32);
       training.train(1000, 5e-3, 32);
       const auto expected = additive_projection(game.payoffs(), 2, 3).greedy;
-      const Index chosen = joint_index(greedy(training.values()), 3);
+      const Index chosen = greedy(training.values());
       CHECK(std::count(expected.begin(), expected.end(), chosen) == 1);
     }
   }

@@ -3,6 +3,7 @@
 #include "learning/table_training.hpp"
 #include "qatten/analysis/projection.hpp"
 #include "qatten/environments/games/named_games.hpp"
+#include "qatten/mixers/by_name.hpp"
 #include "support/catch.hpp"
 
 using namespace qatten;
@@ -38,7 +39,7 @@ void for_seeds(const std::string& name, Make&& make, F&& f) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     CAPTURE(name, seed);
     MatrixGame game = named_game(name);
-    TableTraining<M> training(game, {Random(0)}, 1, seed, make);
+    TableTraining<M> training(game, seed, make);
     training.train(updates, lr);
     f(training.table(), training, game);
   }
@@ -50,7 +51,7 @@ void check_additive(Make&& make) {
     for_seeds(name, make, [&](const Vector<double>& table, auto& training, const MatrixGame& game) {
       const Projection projection = additive_projection(game.payoffs(), 2, game.info().n_actions);
       CHECK((table - projection.table).array().abs().maxCoeff() < (name == "penalty-100" ? 0.5 : 0.05));
-      const Index chosen = joint_index(greedy(training.values()), game.info().n_actions);
+      const Index chosen = greedy(training.values());
       CHECK(std::count(projection.greedy.begin(), projection.greedy.end(), chosen) == 1);
     });
   }

@@ -4,6 +4,7 @@
 #include "qatten/environments/games/spotlight.hpp"
 #include "qatten/environments/games/two_context_game.hpp"
 #include "qatten/environments/games/two_step_game.hpp"
+#include "qatten/mixers/by_name.hpp"
 #include "support/catch.hpp"
 
 using namespace qatten;
@@ -38,7 +39,7 @@ void check_two_step(Make&& make, double expected_return, int expected_branch, in
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     CAPTURE(seed);
     TwoStepGame game;
-    TableTraining<M> training(game, {Random(0)}, 2, seed, make);
+    TableTraining<M> training(game, seed, make, {.steps = 2});
     training.train(updates, lr);
     const auto [reward, branch] = play_greedily(training);
     CHECK(reward == expected_return);
@@ -73,23 +74,24 @@ TEST_CASE("the two-context game is additive in each state, and Qatten fits it") 
       CAPTURE(pymarl2, seed);
       TwoContextGame game;
       const auto streams = one_stream_each(game, 2, [](const TwoContextGame& g) { return g.context(); });
-      TableTraining<Qatten<float>> training(game, streams, 1, seed, [&](ParameterLayout& layout, const auto& i) {
+      const auto make = [&](ParameterLayout& layout, const auto& i) {
         QattenOptions options = pymarl2 ? QattenOptions::pymarl2() : QattenOptions::authors();
         options.attend_reg_coef = 0;
         return Qatten<float>(layout, "mixer", i.n_agents, i.state_shape, i.unit_dim, options);
-      });
+      };
+      TableTraining<Qatten<float>> training(game, seed, make, {.streams = streams});
       CHECK(training.train(4000, 0.01) < 1e-3);
     }
   }
 }
 
 /// The share of Q_tot's weight that lies on the agent in the light, over the last batch.
-template <class Learner, class Batch>
-double share_on_lit(const Learner& learner, const Batch& batch) {
-  const auto& mixer = learner.mixer();
+template <class Learner>
+double share_on_lit(const Learner& learner, const EpisodeBatch<float>& batch) {
+  const Qatten<float>& mixer = learner.objective().mixer();
   const Index rows = batch.transitions.total(), n = mixer.n_agents();
-  const ConstView<float> attention = mixer.attention(learner.mixer_cache(), rows);
-  const ConstView<float> w = mixer.head_weights(learner.mixer_cache(), rows);
+  const ConstView<float> attention = mixer.attention(learner.tile().mixer, rows);
+  const ConstView<float> w = mixer.head_weights(learner.tile().mixer, rows);
   double lit = 0, all = 0;
   for (Index r = 0; r < rows; ++r) {
     Index agent;
@@ -112,7 +114,7 @@ TEST_CASE("spotlight with four agents: a sum misses by (n-1)/n Var(p)") {
   Spotlight game(4, Vector<double>{{0, 1, 5}});
   const auto streams = one_stream_each(game, 4, [](const Spotlight& g) { return g.lit(); });
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    TableTraining<Vdn<float>> training(game, streams, 1, seed, make_vdn);
+    TableTraining<Vdn<float>> training(game, seed, make_vdn, {.streams = streams});
     const double loss = training.train(300, 0.02);
     CAPTURE(seed, loss, game.vdn_mse());
     CHECK(std::abs(loss - game.vdn_mse()) < 0.01 * game.vdn_mse());
@@ -123,7 +125,7 @@ TEST_CASE("spotlight with four agents: Qatten looks at the agent in the light") 
   Spotlight game(4, Vector<double>{{0, 4}});
   const auto streams = one_stream_each(game, 4, [](const Spotlight& g) { return g.lit(); });
   const auto check = [&](std::uint64_t seed, auto&& make, int updates, double lr) {
-    TableTraining<Qatten<float>> training(game, streams, 1, seed, make);
+    TableTraining<Qatten<float>> training(game, seed, make, {.streams = streams});
     training.train(updates, lr);
     const double loss = (training.learner->q_tot() - training.learner->targets()).squaredNorm() /
                         double(training.batch.transitions.total());

@@ -15,6 +15,35 @@
 
 namespace qatten::test {
 
+/// The values (n_actions, n_agents) of a team that neither remembers nor sees its last actions.
+inline Matrix<float> values_of(const FeedForwardAgent<float>& agent, const Vector<float>& p, ConstView<float> obs) {
+  const auto& options = agent.options();
+  FeedForwardAgent<float>::Scratch scratch;
+  agent.prepare(scratch, options.n_agents, options.n_agents);
+  Matrix<float> q(options.n_actions, options.n_agents), hidden(options.hidden_dim, options.n_agents);
+  agent.step(p, {obs}, hidden, q, scratch);
+  return q;
+}
+
+/// The joint action of the largest values (the first of equals).
+inline Index greedy(const Matrix<float>& q) {
+  std::vector<int> actions(static_cast<std::size_t>(q.cols()));
+  for (Index i = 0; i < q.cols(); ++i) {
+    Index best;
+    q.col(i).maxCoeff(&best);
+    actions[static_cast<std::size_t>(i)] = static_cast<int>(best);
+  }
+  return joint_index(actions, q.rows());
+}
+
+struct TableOptions {
+  std::vector<Random> streams{Random(0)};  ///< one for each start of the environment
+  Index steps = 1;                         ///< of an episode
+  double gamma = 0.99;
+  Index hidden_dim = 32;
+  bool rmsprop = false;  ///< RMSprop with PyMARL's constants instead of Adam with PyTorch's
+};
+
 /// `MakeObjective(layout, agent, info, options)` lays out what lies behind the agents.
 template <class Objective>
 class TableLearner {
@@ -22,12 +51,10 @@ class TableLearner {
   using Agent = FeedForwardAgent<float>;
 
   template <Environment E, class MakeObjective>
-  TableLearner(E& environment, std::uint64_t seed, const MakeObjective& make, Index steps = 1, double gamma = 0.99,
-               Index hidden_dim = 32, bool rmsprop = false)
-      : rmsprop_(rmsprop) {
+  TableLearner(E& environment, std::uint64_t seed, const MakeObjective& make, const TableOptions& options = {})
+      : rmsprop_(options.rmsprop) {
     const EnvironmentInfo info = environment.info();
-    const std::vector<Random> streams{Random(0)};
-    episodes = enumerate_episodes(environment, std::span<const Random>(streams), steps);
+    episodes = enumerate_episodes(environment, std::span<const Random>(options.streams), options.steps);
     std::vector<const Episode<float>*> pointers;
     for (const auto& e : episodes) pointers.push_back(&e);
     batch.assign(pointers);
@@ -36,9 +63,9 @@ class TableLearner {
                        .n_actions = info.n_actions,
                        .obs_shape = info.obs_shape,
                        .obs_last_action = false,
-                       .hidden_dim = hidden_dim});
+                       .hidden_dim = options.hidden_dim});
     Objective objective =
-        make(layout, agent, info, {.gamma = gamma, .target_update = {TargetUpdate::Rule::every_updates, 50}});
+        make(layout, agent, info, {.gamma = options.gamma, .target_update = {TargetUpdate::Rule::every_updates, 50}});
     learner.emplace(layout, std::move(objective), optimizer(1e-3), Random(seed, "parameters"));
   }
 
@@ -69,28 +96,11 @@ class TableLearner {
 
   /// The agents' values (n_actions, n_agents) at observation column `column` of the batch.
   Matrix<float> values(Index column = 0) {
-    const auto& options = learner->agent().options();
-    const Index n = options.n_agents;
-    typename Agent::Scratch scratch;
-    learner->agent().prepare(scratch, n, n);
-    Matrix<float> q(options.n_actions, n), hidden(options.hidden_dim, n);
-    learner->agent().step(learner->state().parameters,
-                          {batch.obs.middleCols(column * n, n), batch.last_actions.middleCols(column * n, n)}, hidden,
-                          q, scratch);
-    return q;
+    const Index n = learner->agent().options().n_agents;
+    return values_of(learner->agent(), learner->state().parameters, batch.obs.middleCols(column * n, n));
   }
 
-  /// The joint action of the largest values (the first of equals), and that of transition k.
-  Index greedy(Index column = 0) {
-    const Matrix<float> q = values(column);
-    std::vector<int> actions(static_cast<std::size_t>(q.cols()));
-    for (Index i = 0; i < q.cols(); ++i) {
-      Index best;
-      q.col(i).maxCoeff(&best);
-      actions[static_cast<std::size_t>(i)] = static_cast<int>(best);
-    }
-    return joint_index(actions, q.rows());
-  }
+  /// The joint action of transition k.
   Index taken(Index k) const {
     const std::span<const int> actions(batch.actions.col(k).data(), static_cast<std::size_t>(batch.n_agents));
     return joint_index(actions, learner->agent().options().n_actions);
@@ -102,7 +112,6 @@ class TableLearner {
   std::optional<Learner<Objective, AnyOptimizer<float>>> learner;
 
  private:
-  /// Adam with PyTorch's constants or RMSprop with PyMARL's.
   AnyOptimizer<float> optimizer(double lr) const {
     if (rmsprop_) return RmsProp<float>({.lr = lr, .alpha = 0.99, .eps = 1e-5});
     return Adam<float>({.lr = lr});

@@ -31,3 +31,36 @@ TEST_CASE("VDN is the sum of the agents' values, IQL the values themselves") {
   Independent<double>(3).backward(p, {}, {qs}, qs, gradients, dqs, iql_scratch);
   CHECK(same(dqs, qs));
 }
+
+TEST_CASE("VDN sums few and many agents, any number of rows, and columns that lie apart") {
+  Random random(5);
+  for (const Index n : {1, 3, 15, 16, 20, 33}) {
+    for (Index rows = 1; rows <= 9; ++rows) {
+      CAPTURE(n, rows);
+      // Every value stands in a larger matrix, whose rest must neither be read nor written.
+      const double outside = 1e6;
+      Matrix<double> qs = Matrix<double>::Constant(n + 2, rows, outside), q_tot = Matrix<double>::Constant(3, rows, 0);
+      Matrix<double> dqs = qs, dq_tot = Matrix<double>::Constant(3, rows, outside);
+      for (Index r = 0; r < rows; ++r) {
+        for (Index i = 0; i < n; ++i) qs(i + 1, r) = random.uniform();
+        dq_tot(1, r) = random.uniform();
+      }
+      const Vdn<double> vdn(n);
+      Vdn<double>::Scratch scratch;
+      const ConstView<double> agent_qs = qs.middleRows(1, n);
+      vdn.evaluate({}, {agent_qs}, q_tot.middleRows(1, 1), scratch);
+      Vector<double> gradients;
+      vdn.backward({}, {}, {agent_qs}, dq_tot.middleRows(1, 1), gradients, dqs.middleRows(1, n), scratch);
+      for (Index r = 0; r < rows; ++r) {
+        double sum = 0;
+        for (Index i = 0; i < n; ++i) sum += qs(i + 1, r);
+        CHECK(std::abs(q_tot(1, r) - sum) < 1e-14 * double(n));
+        CHECK((dqs.col(r).segment(1, n).array() == dq_tot(1, r)).all());
+      }
+      CHECK((q_tot.row(0).array() == 0).all());
+      CHECK((q_tot.row(2).array() == 0).all());
+      CHECK((dqs.row(0).array() == outside).all());
+      CHECK((dqs.row(n + 1).array() == outside).all());
+    }
+  }
+}

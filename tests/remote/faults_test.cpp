@@ -117,7 +117,7 @@ TEST_CASE("every fault voids its episode, is counted under its name, and trainin
                         {"corrupt", RemoteFault::malformed, true}}) {
     CAPTURE(c.name);
     const TemporaryFolder folder;
-    RemoteOptions options = mock({std::string("faults=") + c.name + "@3", "fault_log=" + folder / "log"});
+    RemoteOptions options = mock({std::string("faults=") + c.name + "@3", "fault_log=" + (folder / "log").string()});
     options.step_timeout = 1;
     RemoteEnvironment environment(options);
     const pid_t first = pid_of(environment);
@@ -220,8 +220,8 @@ TEST_CASE("a server whose parent dies, however suddenly, ends with it") {
 
 TEST_CASE("a server started by hand serves many at a time, each in a process of its own") {
   const TemporaryFolder folder;
-  std::vector<std::string> command = mock_command({"faults=freeze@2", "fault_log=" + folder / "log"});
-  const std::string endpoint = "unix:" + folder / "socket";
+  std::vector<std::string> command = mock_command({"faults=freeze@2", "fault_log=" + (folder / "log").string()});
+  const std::string endpoint = "unix:" + (folder / "socket").string();
   command.insert(command.end(), {"--kill-after", "0.3", "--listen", endpoint});
   std::vector<char*> arguments;
   for (std::string& word : command) arguments.push_back(word.data());

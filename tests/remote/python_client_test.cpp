@@ -29,7 +29,7 @@ std::string play_in_python(const std::string& endpoint) {
 
 TEST_CASE("a Python trainer plays a C++ game") {
   const TemporaryFolder folder;
-  EnvironmentServer server({.endpoint = "unix:" + folder / "socket"},
+  EnvironmentServer server({.endpoint = "unix:" + (folder / "socket").string()},
                            [](std::uint64_t) { return std::make_unique<TwoStepGame>(); });
   server.start();
   const std::string got = play_in_python(server.endpoint().text());
@@ -48,7 +48,7 @@ TEST_CASE("a Python trainer plays a C++ game") {
 
 TEST_CASE("the streams that Python names are the streams that C++ plays") {
   const TemporaryFolder folder;
-  EnvironmentServer server({.endpoint = "unix:" + folder / "socket"},
+  EnvironmentServer server({.endpoint = "unix:" + (folder / "socket").string()},
                            [](std::uint64_t) { return std::make_unique<Spotlight>(4); });
   server.start();
   const std::string first = play_in_python(server.endpoint().text());

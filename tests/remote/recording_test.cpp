@@ -65,7 +65,8 @@ TEST_CASE("recorded traffic plays again without its environment, faults included
     std::vector<Step> recorded;
     RemoteCounters counters;
     {
-      RemoteOptions options = quick({.command = mock_command({"faults=" + fault, "fault_log=" + folder / "log"})});
+      RemoteOptions options =
+          quick({.command = mock_command({"faults=" + fault, "fault_log=" + (folder / "log").string()})});
       options.token = "secret token";
       options.record = file;
       RemoteEnvironment environment(options);

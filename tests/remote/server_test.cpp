@@ -115,10 +115,10 @@ TEST_CASE("games trained over the socket end at the same bits as in process") {
     CHECK(behind_socket.counters().total_faults() == 0);
   };
   const TemporaryFolder folder;
-  check(named_game("climbing"), "unix:" + folder / "climbing");
+  check(named_game("climbing"), "unix:" + (folder / "climbing").string());
   check(named_game("climbing"), "tcp:127.0.0.1:0");
   check(Spotlight(), "tcp:[::1]:0");
-  check(NStepGame(4), "unix:" + folder / "n_step");
+  check(NStepGame(4), "unix:" + (folder / "n_step").string());
 }
 
 TEST_CASE("an environment behind the socket is as good an environment") {
@@ -285,7 +285,7 @@ TEST_CASE("a socket left behind is replaced, another file is not; the socket is 
 
 TEST_CASE("a server that goes away is waited for, and found again at the next reset") {
   const TemporaryFolder folder;
-  const ServerOptions server_options{.endpoint = "unix:" + folder / "socket"};
+  const ServerOptions server_options{.endpoint = "unix:" + (folder / "socket").string()};
   auto running = std::make_unique<Running<decltype(scripted())>>(scripted(), server_options);
   RemoteOptions options = running->options();
   options.max_attempts = 3;
@@ -303,7 +303,7 @@ TEST_CASE("a server that goes away is waited for, and found again at the next re
 
 TEST_CASE("a server that offers another environment after reconnecting is refused") {
   const TemporaryFolder folder;
-  const ServerOptions server_options{.endpoint = "unix:" + folder / "socket"};
+  const ServerOptions server_options{.endpoint = "unix:" + (folder / "socket").string()};
   auto first = std::make_unique<Running<decltype(scripted())>>(scripted(), server_options);
   RemoteEnvironment environment(first->options());
   environment.reset(Random(1));

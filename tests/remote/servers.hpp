@@ -1,29 +1,13 @@
 #pragma once
 // Servers that tests talk to.
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "qatten/environments/remote/remote_environment.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace qatten_test {
-
-/// A folder for the sockets and files of one test, gone at its end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "qatten-test-XXXXXX").string()) {
-    if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("cannot make a folder for the test");
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 /// The command of the Python server with the mock of SMAC, and with transport faults if the mock asks for them.
 inline std::vector<std::string> mock_command(const std::vector<std::string>& arguments = {}) {

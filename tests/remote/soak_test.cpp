@@ -178,7 +178,7 @@ TEST_CASE("soak: faults every 50 steps on average, and nothing of them stays") {
   const auto episodes = static_cast<std::uint64_t>(wanted ? std::stoi(wanted) : 60);
   ::setenv("QATTEN_SOAK", std::to_string(::getpid()).c_str(), 1);
   const TemporaryFolder folder;
-  const std::string log = folder / "log", endpoint = "unix:" + folder / "socket";
+  const std::string log = folder / "log", endpoint = "unix:" + (folder / "socket").string();
   const std::vector<std::string> faults = {"faults=" + all_faults, "fault_log=" + log, "delay=0.02", "fault_every=50"};
 
   const int own_descriptors = descriptors(::getpid());

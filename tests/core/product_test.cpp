@@ -14,8 +14,8 @@ using namespace qatten::testing;
 
 namespace {
 
-const std::vector<Index> row_counts = {1, 2, 3, 4, 7, 8, 15, 16, 17, 24, 31, 48, 49, 64, 97};
-const std::vector<Index> col_counts = {1, 2, 3, 4, 5, 8, 9, 12, 13, 31, 257};
+const std::vector<Index> row_counts = {1, 2, 3, 4, 7, 8, 15, 16, 17, 24, 31, 33, 48, 49, 64, 97, 130, 200};
+const std::vector<Index> col_counts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 31, 257};
 const std::vector<Index> depths = {1, 2, 15, 16, 17, 64, 255, 256, 257, 513};
 
 enum class Form { plain, left, right };

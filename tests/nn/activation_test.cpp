@@ -130,6 +130,16 @@ TEST_CASE("slopes agree with dual numbers away from kinks") {
   }
 }
 
+TEMPLATE_TEST_CASE("ELU keeps its digits near 0", "", float, double) {
+  for (double x = -1; x < -1e-12; x /= 3) {
+    Matrix<TestType> y = Matrix<TestType>::Constant(1, 5, TestType(x));
+    activate<TestType>(Activation::elu, y);
+    const double want = std::expm1(double(TestType(x)));
+    CAPTURE(x, want, y(0, 0));
+    CHECK(((y.template cast<double>().array() / want - 1).abs() < 8 * std::numeric_limits<TestType>::epsilon()).all());
+  }
+}
+
 TEMPLATE_TEST_CASE("activations do not hide NaN", "", float, double) {
   const Matrix<TestType> x =
       Matrix<TestType>::Constant(1, 9, TestType(not_a_number));  // packets and the rest behind them

@@ -30,6 +30,7 @@ struct Pack {
   friend Pack operator+(Pack x, Pack y) { return Eigen::internal::padd(x.v, y.v); }
   friend Pack operator-(Pack x, Pack y) { return Eigen::internal::psub(x.v, y.v); }
   friend Pack operator*(Pack x, Pack y) { return Eigen::internal::pmul(x.v, y.v); }
+  friend Pack operator/(Pack x, Pack y) { return Eigen::internal::pdiv(x.v, y.v); }
 };
 
 namespace detail {
@@ -76,7 +77,15 @@ Value lane_exp(const Value& x) {
   return detail::apply(Eigen::internal::scalar_exp_op<typename detail::ScalarOf<Value>::type>(), x);
 }
 
-/// x where y > 0, otherwise 0.
+/// eˣ − 1 = 2 t / (1 − t) with t = tanh(x / 2), for x <= 0: no digits are lost near 0.
+template <class Value>
+Value lane_expm1(const Value& x) {
+  using Scalar = typename detail::ScalarOf<Value>::type;
+  const Value t = lane_tanh(x * Value(Scalar(0.5)));
+  return Value(Scalar(2)) * t / (Value(Scalar(1)) - t);
+}
+
+/// x where y > 0, otherwise 0; and otherwise `other`.
 template <class Scalar>
 Pack<Scalar> where_positive(Pack<Scalar> y, Pack<Scalar> x) {
   return Eigen::internal::pand(Eigen::internal::pcmp_lt(Pack<Scalar>(Scalar(0)).v, y.v), x.v);
@@ -84,6 +93,14 @@ Pack<Scalar> where_positive(Pack<Scalar> y, Pack<Scalar> x) {
 template <class Scalar>
 Scalar where_positive(const Scalar& y, const Scalar& x) {
   return y > Scalar(0) ? x : Scalar(0);
+}
+template <class Scalar>
+Pack<Scalar> where_positive(Pack<Scalar> y, Pack<Scalar> x, Pack<Scalar> other) {
+  return Eigen::internal::pselect(Eigen::internal::pcmp_lt(Pack<Scalar>(Scalar(0)).v, y.v), x.v, other.v);
+}
+template <class Scalar>
+Scalar where_positive(const Scalar& y, const Scalar& x, const Scalar& other) {
+  return y > Scalar(0) ? x : other;
 }
 
 /// `value` where x >= least, NaN where x is NaN, otherwise 0.
@@ -137,17 +154,24 @@ void lanes(Index n, F&& f) {
 
 namespace detail {
 
-/// A sum over n rows: whole packets, by `packed(row, sum so far)`, then what is left, by `single(row)`.
+/// A sum over n rows, whole packets, by `packed(row, sum so far)`.
+template <class Scalar, class Packed>
+Scalar packed_total(Index n, const Packed& packed) {
+  Pack<Scalar> sums(Scalar(0));
+  for (Index row = 0; row < n; row += Pack<Scalar>::size) sums = packed(row, sums);
+  return Eigen::internal::predux(sums.v);
+}
+
+/// A sum over n rows: whole packets, then what is left, by `single(row)`. Short enough to be inlined: most sums over
+/// agents are shorter than a packet, and quicker than a call.
 template <class Scalar, class Packed, class Single>
 Scalar total(Index n, const Packed& packed, const Single& single) {
   Index row = 0;
   Scalar sum(0);
   if constexpr (std::is_floating_point_v<Scalar>) {
-    constexpr Index size = Pack<Scalar>::size;
-    if (n >= size) {
-      Pack<Scalar> sums(Scalar(0));
-      for (; row + size <= n; row += size) sums = packed(row, sums);
-      sum = Eigen::internal::predux(sums.v);
+    if (n >= Pack<Scalar>::size) {
+      row = n - n % Pack<Scalar>::size;
+      sum = packed_total<Scalar>(row, packed);
     }
   }
   for (; row < n; ++row) sum += single(row);

@@ -62,11 +62,9 @@ class Gemm {
   static constexpr int panels = 3;  ///< packets of rows in a full tile
   static constexpr Index rows = panels * packet;
   static constexpr int cols = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 8 : 4;
-  static constexpr int long_panels = 8;  ///< for a single column: independent sums enough to hide their latency
-  static constexpr Index long_rows = long_panels * packet;
   static constexpr Index depth = 256;  ///< of a packed panel: at most 48 KB
   static constexpr Index width = 256;  ///< columns of B between two packings of A: they stay in the second-level cache
-  static constexpr Index few = 8;      ///< columns for which A is not worth packing
+  static constexpr Index few = 32;     ///< columns for which A is not worth packing
 
  public:
   /// Entry (row, col) lies at data + row · down + col · right.
@@ -96,7 +94,29 @@ class Gemm {
   static void dots(View<Scalar> c, const Factor& a, const Factor& b, Index inner, const Then<Scalar>& then) {
     for (Index j = 0; j < c.cols(); ++j) {
       Scalar* const to = c.col(j).data();
-      for (Index i = 0; i < c.rows(); ++i) to[i] = finish(lane_dot(a.at(i, 0), b.at(0, j), inner), to[i], i, then);
+      Index i = 0;
+      for (; i + 4 <= c.rows(); i += 4) dots_of<4>(to, i, a, b.at(0, j), inner, then);
+      for (; i < c.rows(); ++i) dots_of<1>(to, i, a, b.at(0, j), inner, then);
+    }
+  }
+
+  /// `Rows` of them from row i on: their sums do not wait for each other.
+  template <int Rows>
+  static void dots_of(Scalar* to, Index i, const Factor& a, const Scalar* b, Index inner, const Then<Scalar>& then) {
+    namespace E = Eigen::internal;
+    Packet sum[Rows];
+    for (int r = 0; r < Rows; ++r) sum[r] = E::pset1<Packet>(Scalar(0));
+    Index k = 0;
+    for (; k + packet <= inner; k += packet) {
+      const Packet y = E::ploadu<Packet>(b + k);
+      QATTEN_UNROLL
+      for (int r = 0; r < Rows; ++r) sum[r] = E::pmadd(E::ploadu<Packet>(a.at(i + r, k)), y, sum[r]);
+    }
+    QATTEN_UNROLL
+    for (int r = 0; r < Rows; ++r) {
+      Scalar x = E::predux(sum[r]);
+      for (Index l = k; l < inner; ++l) x += *a.at(i + r, l) * b[l];
+      to[i + r] = finish(x, to[i + r], i + r, then);
     }
   }
 
@@ -106,9 +126,8 @@ class Gemm {
     alignas(64) Scalar packed[depth * rows];
     const bool as_it_lies = a.down == 1 && n <= few;
     for (Index i = 0; i < m;) {
-      const Index left = m - i;
-      const int wide = n == 1 && as_it_lies && left >= long_rows ? long_panels : left >= rows ? panels : 1;
-      const Index height = wide * packet, count = std::min(left, height);
+      const int wide = as_it_lies && n == 1 ? panels_of_one(m - i) : m - i >= rows ? panels : 1;
+      const Index height = wide * packet, count = std::min(m - i, height);
       const Then<Scalar> here{then.add, then.bias == nullptr ? nullptr : then.bias + i, then.relu};
       const Scalar* panel = a.at(i, 0);
       Index step = a.right;
@@ -117,25 +136,52 @@ class Gemm {
         panel = packed;
         step = height;
       }
-      if (wide == long_panels)
-        tile<long_panels, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
-      else if (wide == panels)
-        band<panels>(c + i, c_stride, count, n, panel, step, b, d, here);
-      else
-        band<1>(c + i, c_stride, count, n, panel, step, b, d, here);
+      switch (wide) {
+        case 8:
+          tile<8, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
+          break;
+        case 4:
+          tile<4, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
+          break;
+        case 2:
+          tile<2, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
+          break;
+        case panels:
+          band<panels>(c + i, c_stride, count, n, panel, step, b, d, here);
+          break;
+        default:
+          band<1>(c + i, c_stride, count, n, panel, step, b, d, here);
+      }
       i += count;
     }
   }
 
-  /// One panel of rows, all columns.
+  /// Of a single column: as many independent sums as there are, up to what hides their latency.
+  static int panels_of_one(Index left) {
+    return left >= 8 * packet ? 8 : left >= 4 * packet ? 4 : left >= 2 * packet ? 2 : 1;
+  }
+
+  /// One panel of rows, all columns. 5 are 3 and 2: a column by itself waits for its sums.
   template <int Panels>
   static void band(Scalar* c, Index c_stride, Index count, Index n, const Scalar* a, Index step, const Factor& b,
                    Index d, const Then<Scalar>& then) {
-    Index j = 0;
-    for (; j + cols <= n; j += cols) tile<Panels, cols>(c + j * c_stride, c_stride, count, a, step, b, j, d, then);
-    if constexpr (cols > 4)
-      for (; j + 4 <= n; j += 4) tile<Panels, 4>(c + j * c_stride, c_stride, count, a, step, b, j, d, then);
-    for (; j < n; ++j) tile<Panels, 1>(c + j * c_stride, c_stride, count, a, step, b, j, d, then);
+    const auto some = [&]<int Cols>(Index j) {
+      tile<Panels, Cols>(c + j * c_stride, c_stride, count, a, step, b, j, d, then);
+      return Cols;
+    };
+    for (Index j = 0; j < n;) {
+      const Index left = n - j;
+      if (cols > 4 && left >= cols)
+        j += some.template operator()<cols>(j);
+      else if (left >= 4 && left != 5)
+        j += some.template operator()<4>(j);
+      else if (left >= 3)
+        j += some.template operator()<3>(j);
+      else if (left == 2)
+        j += some.template operator()<2>(j);
+      else
+        j += some.template operator()<1>(j);
+    }
   }
 
   template <int Panels, int Cols>

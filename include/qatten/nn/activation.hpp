@@ -16,7 +16,7 @@
 //   square    ½ x²                  x                            (PyMARL2)
 //   none      x                     1                            not positive: an ablation that gives monotonicity up
 
-#include "qatten/core/view.hpp"
+#include "qatten/core/lanes.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -44,7 +44,12 @@ void activate(Activation f, View<Scalar> y) {
       a = a.max(Scalar(0));
       return;
     case Activation::elu:
-      a = (a > Scalar(0)).select(a, a.min(Scalar(0)).expm1());
+      for (Index j = 0; j < y.cols(); ++j) {
+        lanes<Scalar>(y.rows(), [&, to = y.col(j).data()](auto at) {
+          const auto x = at(to), zero = at.constant(Scalar(0));
+          at.store(to, where_positive(x, x, lane_expm1(where_positive(x, zero, x))));
+        });
+      }
       return;
     case Activation::tanh:
       a = a.tanh();

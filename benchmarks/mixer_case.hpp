@@ -35,8 +35,27 @@ class MixerCase {
     mixer_.prepare(cache_, scratch_, rows);
   }
 
+  /// One row reads every parameter for a single multiplication: the counter `read` is the time over that of adding the
+  /// parameters up once, which is what it takes to bring them in from the cache.
   void evaluate(benchmark::State& state) {
-    compare(state, Pass::forward, [this] { mixer_.evaluate(p_, inputs(), q_tot_, scratch_); });
+    const auto work = [this] { mixer_.evaluate(p_, inputs(), q_tot_, scratch_); };
+    compare(state, Pass::forward, work);
+    if (p_.size() == 0) return;
+    const Index quarter = p_.size() / 4;
+    float sum = 0;
+    const auto read = [&] {
+      sum += (p_.head(quarter) + p_.segment(quarter, quarter) + p_.segment(2 * quarter, quarter) +
+              p_.segment(3 * quarter, quarter))
+                 .sum();
+      benchmark::DoNotOptimize(sum);
+    };
+    const Index work_calls = calls_per_turn(work), read_calls = calls_per_turn(read);
+    std::vector<double> ratios;
+    for (int turn = 0; turn < 7; ++turn) {
+      const double reading = seconds(read, read_calls);
+      ratios.push_back(seconds(work, work_calls) / reading);
+    }
+    state.counters["read"] = median(ratios);
   }
   void forward(benchmark::State& state) {
     compare(state, Pass::forward, [this] { mixer_.forward(p_, inputs(), q_tot_, cache_, scratch_); });

@@ -78,6 +78,9 @@ def acting():
             met = not target or target[1] != benchmark or 1e6 / row[unit] <= target[2]
             cells.append(f"{verdict(text, met)} {percent(row['spread'])}")
         rows.append((title, f"≤ {target[2]:g} µs at {target[1].split('/')[1]}" if target else "", *cells))
+    for title, mixer in (("Qatten", "qatten"), ("Qatten (PyMARL2)", "qatten-pymarl2"), ("QMIX", "qmix")):
+        ratios = [f"{by_name('mixers')[f'{mixer}/{name}/evaluate_one']['read']:.1f}" for name in MAPS]
+        rows.append((f"one row, {title}, over one reading of its parameters", "", *ratios))
     return table(("", "target", *MAPS), rows)
 
 
@@ -126,6 +129,13 @@ def products():
     return table(("GFLOP/s", "qatten", "Eigen", "OpenBLAS", "spread of ours"), rows)
 
 
+def memory():
+    gib = lambda x: f"{x / 2**30:.2f} GiB"
+    rows = [(r["precision"], f"{r['episodes']}", f"{r['steps']}", gib(r["replay"]), f"{r['replay'] / r['steps']:.0f}",
+             gib(r["peak"])) for r in load("memory")["rows"]]
+    return table(("buffer_precision", "episodes", "steps", "replay", "bytes a step", "peak of the process"), rows)
+
+
 def compile_time():
     found = load("compile_time")
     rows = [(r["compiler"], f"`{r['flags']}`", r["variant"],
@@ -136,7 +146,8 @@ def compile_time():
 
 
 ALL = {"machine": machine, "floors": floors, "throughput": throughput, "acting": acting, "threads": threads,
-       "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "products": products, "compile_time": compile_time}
+       "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "products": products, "memory": memory,
+       "compile_time": compile_time}
 
 
 def page():

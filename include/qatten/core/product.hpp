@@ -62,7 +62,8 @@ class Gemm {
   static constexpr int panels = 3;  ///< packets of rows in a full tile
   static constexpr Index rows = panels * packet;
   static constexpr int cols = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 8 : 4;
-  static constexpr Index depth = 256;  ///< of a packed panel: at most 48 KB
+  static constexpr int most = cols == 8 ? 16 : 8;  ///< packets of rows of a single column
+  static constexpr Index depth = 256;              ///< of a packed panel: at most 48 KB
   static constexpr Index width = 256;  ///< columns of B between two packings of A: they stay in the second-level cache
   static constexpr Index few = 32;     ///< columns for which A is not worth packing
 
@@ -137,6 +138,9 @@ class Gemm {
         step = height;
       }
       switch (wide) {
+        case 16:
+          if constexpr (most == 16) tile<16, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
+          break;
         case 8:
           tile<8, 1>(c + i, c_stride, count, panel, step, b, 0, d, here);
           break;
@@ -156,9 +160,11 @@ class Gemm {
     }
   }
 
-  /// Of a single column: as many independent sums as there are, up to what hides their latency.
+  /// Of a single column: sums enough to hide their latency, and long pieces of A's columns, which are read but once.
   static int panels_of_one(Index left) {
-    return left >= 8 * packet ? 8 : left >= 4 * packet ? 4 : left >= 2 * packet ? 2 : 1;
+    int wide = most;
+    while (wide > 1 && left < wide * packet) wide /= 2;
+    return wide;
   }
 
   /// One panel of rows, all columns. 5 are 3 and 2: a column by itself waits for its sums.

@@ -248,6 +248,7 @@ class Trainer {
     emit("epsilon", epsilon());
     emit("updates", double(learner_->updates()));
     emit("buffer_episodes", double(buffer_.size()));
+    emit("buffer_bytes", double(buffer_.bytes()));
     emit("episodes_aborted", double(state_.aborted));
     state_.episodes = {};
     state_.learner = {};

@@ -51,16 +51,30 @@ TEST_CASE("VDN sums few and many agents, any number of rows, and columns that li
       vdn.evaluate({}, {agent_qs}, q_tot.middleRows(1, 1), scratch);
       Vector<double> gradients;
       vdn.backward({}, {}, {agent_qs}, dq_tot.middleRows(1, 1), gradients, dqs.middleRows(1, n), scratch);
-      for (Index r = 0; r < rows; ++r) {
-        double sum = 0;
-        for (Index i = 0; i < n; ++i) sum += qs(i + 1, r);
-        CHECK(std::abs(q_tot(1, r) - sum) < 1e-14 * double(n));
-        CHECK((dqs.col(r).segment(1, n).array() == dq_tot(1, r)).all());
-      }
-      CHECK((q_tot.row(0).array() == 0).all());
-      CHECK((q_tot.row(2).array() == 0).all());
-      CHECK((dqs.row(0).array() == outside).all());
-      CHECK((dqs.row(n + 1).array() == outside).all());
+      const Matrix<double> packed_qs = agent_qs, packed_dq_tot = dq_tot.row(1);
+      const auto check = [&] {
+        for (Index r = 0; r < rows; ++r) {
+          double sum = 0;
+          for (Index i = 0; i < n; ++i) sum += qs(i + 1, r);
+          CHECK(std::abs(q_tot(1, r) - sum) < 1e-14 * double(n));
+          CHECK((dqs.col(r).segment(1, n).array() == dq_tot(1, r)).all());
+        }
+        CHECK((q_tot.row(0).array() == 0).all());
+        CHECK((q_tot.row(2).array() == 0).all());
+        CHECK((dqs.row(0).array() == outside).all());
+        CHECK((dqs.row(n + 1).array() == outside).all());
+      };
+      check();
+      vdn.evaluate({}, {packed_qs}, q_tot.middleRows(1, 1), scratch);
+      vdn.backward({}, {}, {agent_qs}, packed_dq_tot, gradients, dqs.middleRows(1, n), scratch);
+      check();
+
+      // One behind the other, the same numbers come the same way or quicker.
+      Matrix<double> packed_q_tot(1, rows), packed_dqs(n, rows);
+      vdn.evaluate({}, {packed_qs}, packed_q_tot, scratch);
+      vdn.backward({}, {}, {packed_qs}, packed_dq_tot, gradients, packed_dqs, scratch);
+      CHECK((packed_q_tot - q_tot.row(1)).cwiseAbs().maxCoeff() < 1e-14 * double(n));
+      CHECK(same(packed_dqs, dqs.middleRows(1, n)));
     }
   }
 }

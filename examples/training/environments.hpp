@@ -16,6 +16,8 @@
 #include "qatten/environments/games/spotlight.hpp"
 #include "qatten/environments/games/two_context_game.hpp"
 #include "qatten/environments/games/two_step_game.hpp"
+#include "qatten/environments/grid/predator_prey.hpp"
+#include "qatten/environments/grid/stag_hunt.hpp"
 #include "qatten/environments/remote/remote_environment.hpp"
 #include "qatten/environments/skirmish/skirmish.hpp"
 #include "qatten/training/options.hpp"
@@ -116,6 +118,18 @@ inline const std::vector<EnvironmentEntry>& environments() {
        [](Name&, Args& a, Index) {
          return make_environment<GaussianSqueeze>(
              a.integer("n_agents", 10), a.boolean("multi", false) ? SqueezeDomains::multi : SqueezeDomains::single);
+       }},
+      {"predator-prey", "predator-prey:<5x5 or 7x7> env_args.penalty=0.5",
+       "QTRAN's predator-prey, in which two must touch a prey",
+       [](Name& setting, Args& a, Index) {
+         PredatorPreyOptions o = predator_prey_setting(setting);
+         o.penalty = a.real("penalty", o.penalty);
+         return make_environment<PredatorPrey>(o);
+       }},
+      {"stag-hunt", "stag-hunt:<miscapture_punishment>, 0 or -2", "WQMIX's stag hunt, in which two must catch a stag",
+       [](Name& punishment, Args&, Index) {
+         Args variant({{"miscapture_punishment", punishment}});
+         return make_environment<StagHunt>(StagHuntOptions{variant.real("miscapture_punishment", 0)});
        }},
       {"skirmish", "skirmish:<map> env_args.rules=sc2 env_args.<SMAC's option>", "SMAC's battles, simulated here",
        [](Name& map, Args& a, Index) { return make_environment<Skirmish>(map, skirmish_options(a)); }},

@@ -25,6 +25,8 @@
 #include "qatten/environments/games/spotlight.hpp"
 #include "qatten/environments/games/two_context_game.hpp"
 #include "qatten/environments/games/two_step_game.hpp"
+#include "qatten/environments/grid/predator_prey.hpp"
+#include "qatten/environments/grid/stag_hunt.hpp"
 #include "qatten/environments/skirmish/policies.hpp"
 #include "qatten/environments/skirmish/replay_html.hpp"
 #include "qatten/environments/skirmish/terminal_view.hpp"

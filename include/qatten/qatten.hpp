@@ -30,6 +30,7 @@
 #include "qatten/environments/skirmish/policies.hpp"
 #include "qatten/environments/skirmish/replay_html.hpp"
 #include "qatten/environments/skirmish/terminal_view.hpp"
+#include "qatten/learners/coma.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"

@@ -7,6 +7,7 @@
 
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/io/named_parameters.hpp"
+#include "qatten/learners/coma.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
@@ -373,14 +374,32 @@ QLearnerOptions learner_options(const Golden& golden) {
           .target_update = {TargetUpdate::Rule::every_updates, 1000000}};
 }
 
-/// The first gradient, then all updates, of what the file's parameters make of the objective.
-template <class O>
-void check_updates(Golden& golden, const ParameterLayout& layout, const O& objective) {
+EpisodeBatch<double> read_batch(Golden& golden) {
   const std::vector<Episode<double>> episodes = read_episodes(golden);
   std::vector<const Episode<double>*> pointers;
   for (const auto& e : episodes) pointers.push_back(&e);
   EpisodeBatch<double> batch;
   batch.assign(pointers);
+  return batch;
+}
+
+/// Targets of the batch's transitions against stored ones of [episodes, max_steps, …].
+void compare_targets(Golden& golden, const std::string& name, const EpisodeBatch<double>& batch,
+                     ConstView<double> targets) {
+  const Index max_steps = golden.size("max_steps");
+  const Matrix<double> stored = golden.matrix(name);
+  const Matrix<double> all = stored.reshaped(targets.rows(), golden.size("episodes") * max_steps);
+  Matrix<double> want(all.rows(), batch.transitions.total());
+  for (Index b = 0; b < batch.transitions.sequences(); ++b)
+    for (Index t = 0; t < batch.transitions.length(b); ++t)
+      want.col(batch.transitions.column(b, t)) = all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
+  compare(name, targets, want);
+}
+
+/// The first gradient, then all updates, of what the file's parameters make of the objective.
+template <class O>
+void check_updates(Golden& golden, const ParameterLayout& layout, const O& objective) {
+  const EpisodeBatch<double> batch = read_batch(golden);
   with_optimizer(golden, golden.text("optimizer"), [&]<class Optimizer_>(const Optimizer_& optimizer) {
     Learner<O, Optimizer_> learner(layout, objective, optimizer, Random(0));
     learner.state().parameters = golden.parameters(layout);
@@ -388,19 +407,12 @@ void check_updates(Golden& golden, const ParameterLayout& layout, const O& objec
     const Vector<double> first_gradient = learner.gradient(learner.state().parameters, learner.state().target, batch);
     compare_gradients(golden, layout, first_gradient);
 
-    const Index max_steps = golden.size("max_steps");
     for (Index k = 0; k < golden.size("updates"); ++k) {
       const std::string step = "step" + std::to_string(k);
       const QLearnerStats stats = learner.update(batch);
       compare(step + ".loss", Matrix<double>::Constant(1, 1, stats.loss), golden.matrix(step + ".loss"));
       compare(step + ".grad_norm", Matrix<double>::Constant(1, 1, stats.grad_norm), golden.matrix(step + ".grad_norm"));
-      const Matrix<double> stored = golden.matrix(step + ".targets");
-      const Matrix<double> all = stored.reshaped(learner.targets().rows(), golden.size("episodes") * max_steps);
-      Matrix<double> want(all.rows(), batch.transitions.total());
-      for (Index b = 0; b < batch.transitions.sequences(); ++b)
-        for (Index t = 0; t < batch.transitions.length(b); ++t)
-          want.col(batch.transitions.column(b, t)) = all.col(batch.order[static_cast<std::size_t>(b)] * max_steps + t);
-      compare(step + ".targets", learner.targets(), want);
+      compare_targets(golden, step + ".targets", batch, learner.targets());
     }
     for (const NamedBlock& b : layout.blocks())
       compare("after." + b.name, block(learner.state().parameters, b),
@@ -469,6 +481,52 @@ void check_qplex(Golden& golden) {
   check_updates(golden, layout, QObjective(agent, mixer, learner_options(golden)));
 }
 
+// --- coma ------------------------------------------------------------------------------------------------------------
+
+void check_coma(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const ComaCritic<double> critic(layout, "critic",
+                                  {.n_agents = golden.size("n_agents"),
+                                   .n_actions = golden.size("n_actions"),
+                                   .obs_shape = golden.size("obs_dim"),
+                                   .state_shape = golden.size("state_dim"),
+                                   .hidden = golden.size("critic_hidden")});
+  const ComaOptions options{.gamma = golden.number("gamma"),
+                            .td_lambda = golden.number("td_lambda"),
+                            .grad_norm_clip = golden.number("grad_norm_clip"),
+                            .target_update = {TargetUpdate::Rule::every_updates, 1000000}};
+  const double epsilon = golden.number("epsilon");
+  const EpisodeBatch<double> batch = read_batch(golden);
+  const std::span<const EpisodeBatch<double>> tiles(&batch, 1);
+  with_optimizer(golden, golden.text("optimizer"), [&]<class Optimizer_>(const Optimizer_& optimizer) {
+    ComaLearner<RecurrentAgent<double>, Optimizer_> learner(layout, agent, critic, optimizer, optimizer, options, 1);
+    learner.state().parameters = golden.parameters(layout);
+    learner.state().target = golden.parameters(layout, "target.");
+    const Vector<double> p = learner.state().parameters, target = learner.state().target;
+    Vector<double> gradient = learner.policy_gradient(p, tiles, epsilon);
+    gradient += learner.critic_gradient(p, target, tiles, batch.transitions.steps() - 1, epsilon);
+    compare_gradients(golden, layout, gradient);
+
+    for (Index k = 0; k < golden.size("updates"); ++k) {
+      const std::string step = "step" + std::to_string(k) + ".";
+      const QLearnerStats stats = learner.update(batch, 0, epsilon);
+      REQUIRE(stats.policy);
+      for (const auto& [name, got] : {std::pair{"loss", stats.loss},
+                                      {"grad_norm", stats.grad_norm},
+                                      {"coma_loss", stats.policy->loss},
+                                      {"agent_grad_norm", stats.policy->grad_norm},
+                                      {"advantage_mean", stats.policy->advantage_mean},
+                                      {"pi_max", stats.policy->pi_max}})
+        compare(step + name, Matrix<double>::Constant(1, 1, got), golden.matrix(step + name));
+      compare_targets(golden, step + "targets", batch, learner.targets());
+    }
+    for (const NamedBlock& b : layout.blocks())
+      compare("after." + b.name, block(learner.state().parameters, b),
+              golden.tensor("after." + b.name).weight<double>());
+  });
+}
+
 void check(const std::filesystem::path& path) {
   Golden golden(path);
   REQUIRE(golden.text("format") == "golden-1");
@@ -487,6 +545,8 @@ void check(const std::filesystem::path& path) {
     check_weighted_qmix(golden);
   } else if (name == "qplex") {
     check_qplex(golden);
+  } else if (name == "coma") {
+    check_coma(golden);
   } else {
     FAIL("unknown case '" << name << "'");
   }

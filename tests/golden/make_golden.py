@@ -714,6 +714,89 @@ def weighted_qmix(rng, scale, **options):
     return train(rng, m, draw_weighted, weighted_loss)
 
 
+# --- COMA -------------------------------------------------------------------------------------------------------------
+
+
+def coma_critic(m, p, e):
+    """Values [B, T+1, n, A] of all actions of each agent, given the actions of the others."""
+    n = m["n_agents"]
+    taken = F.one_hot(e["actions"], m["n_actions"]).to(e["obs"].dtype)
+    last = torch.cat([torch.zeros_like(taken[:, :1]), taken[:, :-1]], 1)
+    others = taken[:, :, None] * (1 - torch.eye(n))[:, :, None]
+    common = torch.cat([e["state"], last.flatten(2)], 2)[:, :, None].expand(*taken.shape[:3], -1)
+    state, last = common.split([m["state_dim"], n * m["n_actions"]], 3)
+    ids = torch.eye(n).expand(*taken.shape[:2], n, n)
+    x = torch.cat([state, e["obs"], others.flatten(3), last, ids], 3)
+    x = F.relu(linear(p, "critic.fc1", x))
+    return linear(p, "critic.fc3", F.relu(linear(p, "critic.fc2", x)))
+
+
+def coma_policy_loss(m, p, e, values):
+    """The loss, the advantages and the policies' largest probabilities, of real steps."""
+    real = e["mask"].bool()
+    logits, available, u, q = (
+        x[:, :-1][real] for x in (unroll(m, p, e), e["available_actions"], e["actions"], values)
+    )
+    choices = available.sum(2, keepdim=True)
+    pi = (1 - m["epsilon"]) * logits.masked_fill(available == 0, -float("inf")).softmax(2) + m["epsilon"] / choices
+    pi = pi * available
+    of_taken = [x.gather(2, u[..., None]).squeeze(2) for x in (q, pi)]
+    advantages = (of_taken[0] - (pi * q).sum(2)).detach()
+    return -(advantages * of_taken[1].log()).mean(), advantages, pi.max(2)[0]
+
+
+def coma_critic_loss(m, p, e, targets, t):
+    alive = e["mask"][:, t].bool()
+    q = coma_critic(m, p, e)[:, t]
+    return ((q.gather(2, e["actions"][:, t, :, None]).squeeze(2) - targets[:, t]) ** 2)[alive].mean(), q.detach()
+
+
+def coma(rng, scale, **options):
+    """`updates` updates on one batch; the critic's optimiser steps backwards in time, the agents' steps once."""
+    m = learner_sizes(rng, scale, "coma", **options)
+    del m["loss_scale"]
+    width = m["critic_hidden"] = odd(rng, 5, 13) if scale == "small" else 128
+    e = draw_episodes(rng, m)
+    for b, length in enumerate(e["mask"].sum(1).long().tolist()):  # what is drawn where an episode was cut off
+        e["available_actions"][b, length] = F.one_hot(e["actions"][b, length], m["n_actions"])
+    n, steps, parameters = m["n_agents"], int(e["mask"].sum(1).max()), []
+    inputs = m["state_dim"] + m["obs_dim"] + 2 * n * m["n_actions"] + n
+    layers = [("fc1", inputs, width, True), ("fc2", width, width, True), ("fc3", width, m["n_actions"], True)]
+    for _ in ("online", "target"):
+        agent = draw_agent(rng, m["obs_dim"] + m["n_actions"] + n, m["hidden"], m["n_actions"], m["layer_norm"])
+        parameters.append({**agent, **draw_layers(rng, "critic", layers)})
+    p, target = parameters
+    tensors = {**e, **{name: x.clone() for name, x in p.items()}, **{f"target.{name}": x for name, x in target.items()}}
+    require_grad(*p.values())
+    agent, critic = ([x for name, x in p.items() if name.startswith(part)] for part in ("agent.", "critic."))
+    agent_updates, critic_updates = make_optimizer(m, agent), make_optimizer(m, critic)
+    with torch.no_grad():
+        target_values = coma_critic(m, target, e).gather(3, e["actions"][..., None]).squeeze(3)
+        targets = torch.stack([lambda_returns(m, e, values) for values in target_values.unbind(2)], 2)
+    first = coma_policy_loss(m, p, e, coma_critic(m, p, e).detach())[0]
+    (first + coma_critic_loss(m, p, e, targets, steps - 1)[0]).backward()
+    tensors.update(gradients(p))
+    for k in range(m["updates"]):
+        values, losses, norms = torch.zeros(*e["obs"].shape[:3], m["n_actions"]), [], []
+        for t in reversed(range(steps)):
+            loss, values[:, t] = coma_critic_loss(m, p, e, targets, t)
+            critic_updates.zero_grad()
+            loss.backward()
+            norms.append(torch.nn.utils.clip_grad_norm_(critic, m["grad_norm_clip"]))
+            critic_updates.step()
+            losses.append(loss)
+        loss, advantages, largest = coma_policy_loss(m, p, e, values)
+        agent_updates.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(agent, m["grad_norm_clip"])
+        agent_updates.step()
+        found = {"loss": torch.stack(losses).mean(), "grad_norm": torch.stack(norms).mean(), "coma_loss": loss}
+        found.update(agent_grad_norm=norm, advantage_mean=advantages.mean(), pi_max=largest.mean())
+        tensors.update({f"step{k}.{name}": x.detach().reshape(1) for name, x in found.items()})
+        tensors[f"step{k}.targets"] = targets
+    return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
+
+
 # --- all files --------------------------------------------------------------------------------------------------------
 
 
@@ -773,6 +856,10 @@ def cases():
         options = {"adv_hypernet_layers": layers, "double_q": double_q, "td_lambda": td_lambda, "optimizer": "adam"}
         words = [f"{layers}_layer", "double_q" if double_q else "single_q", "lambda" if td_lambda else "one_step"]
         yield "learner_qplex_" + "_".join(words), qplex, {**options, "grad_norm_clip": 10.0}
+    for rule, td_lambda, epsilon in (("rmsprop", 0.8, 0.5), ("adam", 0.0, 0.0), ("adam", 0.8, 0.05)):
+        options = {"optimizer": rule, "td_lambda": td_lambda, "epsilon": epsilon}
+        words = [rule, "lambda" if td_lambda else "one_step"] + ([] if epsilon else ["no_exploration"])
+        yield "learner_coma_" + "_".join(words), coma, {**options, "grad_norm_clip": 0.1 if epsilon == 0.05 else 10.0}
 
 
 def main():

@@ -118,19 +118,21 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
     std::int64_t at;
     bool done = false;
   };
+  const Assignments changes = GENERATE(Assignments{}, small_coma);
+  CAPTURE(changes.size());
   const TemporaryFolder temporary;
-  REQUIRE(train(new_folder(temporary, "undisturbed")));
+  REQUIRE(train(new_folder(temporary, "undisturbed"), {}, changes));
   const auto root = new_folder(temporary, "stopped");
   for (const std::int64_t t_env : {30, 333, 801}) {
     Interrupt interrupt;
     PressesCtrlC person(t_env);
-    CHECK_FALSE(train(root, {&person, &interrupt}));
+    CHECK_FALSE(train(root, {&person, &interrupt}, changes));
     CHECK(RunFolder{root}.saved().back() > t_env);
     CHECK(RunFolder{root}.saved().back() < t_env + 4 * Stumble::limit);
   }
-  CHECK(train(root));
+  CHECK(train(root, {}, changes));
   CHECK(outcome(root) == outcome(temporary / "undisturbed"));
-  CHECK(train(root));  // finished already: nothing changes
+  CHECK(train(root, {}, changes));  // finished already: nothing changes
   CHECK(outcome(root) == outcome(temporary / "undisturbed"));
   const std::string log = read_text(root / "log.txt");
   for (const std::string part : {"started", "stopped at t_env", "resumed at t_env", "finished"})

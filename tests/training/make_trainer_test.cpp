@@ -31,6 +31,10 @@ TEST_CASE("every combination that can be named trains, and repeats itself") {
         options.mixer = mixer;
         options.optimizer = optimizer;
         options.t_max = 150;
+        if (mixer == "coma") {
+          for (const auto& [name, text] : small_coma) set_option(options, name, text);
+          options.t_max = 300;
+        }
         const auto trainer = make_trainer(options, stumbles()), again = make_trainer(options, stumbles());
         const Vector<float> before = trainer->learner().state().parameters;
         Listener listener;
@@ -146,6 +150,45 @@ TEST_CASE("WQMIX's two systems have the sizes that the options say") {
   CHECK(rows("central_agent.rnn.weight_hh") == rows("agent.rnn.weight_hh"));
 }
 
+TEST_CASE("COMA's rates, discounts and target interval reach agents and critic") {
+  const auto moved = [](const Assignments& changes) {
+    TrainingOptions o = small_options();
+    for (const Assignments* layer : {&small_coma, &changes})
+      for (const auto& [name, text] : *layer) set_option(o, name, text);
+    o.t_max = 200;
+    const auto trainer = make_trainer(o, stumbles());
+    const LearnerState<float> before = trainer->learner().state();
+    Listener listener;
+    trainer->run(listener);
+    CHECK(listener.times("coma_loss").size() > 0);
+    CHECK(listener.times("pi_max").size() > 0);
+    std::map<std::string, double> changed;
+    const LearnerState<float> after = trainer->learner().state();
+    for (const NamedBlock& b : trainer->learner().layout().blocks()) {
+      const double by = double((block(after.parameters, b) - block(before.parameters, b)).cwiseAbs().maxCoeff());
+      changed[b.name] = by;
+      changed[b.name.substr(0, b.name.find('.'))] += by;
+      changed["target"] += double((block(after.target, b) - block(before.target, b)).cwiseAbs().maxCoeff());
+    }
+    REQUIRE(after.critic);
+    changed["critic.updates"] = double(after.critic->updates);
+    return changed;
+  };
+  const auto usual = moved({}), slow_critic = moved({{"critic_lr", "1e-30"}}), slow_agents = moved({{"lr", "1e-30"}}),
+             old_target = moved({{"target_update_interval_or_tau", "100000"}});
+  CHECK(usual.at("agent") > 0);
+  CHECK(usual.at("critic") > 0);
+  CHECK(usual.at("target") > 0);
+  CHECK(usual.at("critic.updates") > 20);
+  CHECK(slow_critic.at("agent") > 0);
+  CHECK(slow_critic.at("critic") == 0);
+  CHECK(slow_agents.at("agent") == 0);
+  CHECK(slow_agents.at("critic") > 0);
+  CHECK(old_target.at("target") == 0);
+  for (const Assignments& change : {Assignments{{"gamma", "0.5"}}, {{"td_lambda", "0"}}, {{"grad_norm_clip", "1e-3"}}})
+    CHECK(moved(change).at("critic.fc1.weight") != usual.at("critic.fc1.weight"));
+}
+
 TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {
   for (const std::string agent : {"rnn", "ff"}) {
     TrainingOptions o = small_options();
@@ -184,6 +227,9 @@ TEST_CASE("a state of another optimiser or size is refused") {
   o.rnn_hidden_dim = 9;
   const auto wider = make_learner<float>(o, Stumble().info());
   CHECK_THROWS_WITH(wider->restore(rmsprop->state()), contains("LearnerOf::restore: parameters is"));
+  LearnerState<float> without = small_coma_learner(o, Stumble().info())->state();
+  without.critic.reset();
+  CHECK_THROWS_WITH(small_coma_learner(o, Stumble().info())->restore(without), contains("without a critic"));
   const AnyOptimizer<float> optimizer = make_optimizer<float>(o);
   LearnerState<float> state = adam->state();
   const Vector<float> gradients = state.parameters;

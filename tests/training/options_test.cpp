@@ -84,7 +84,7 @@ TEST_CASE("an unknown name leads to the nearest known one") {
   CHECK(detail::edit_distance("ab", "ba") == 1);
 }
 
-TEST_CASE("default < mixer's own < preset < file < command line") {
+TEST_CASE("default < preset < mixer's own < file < command line") {
   CHECK(with({}).lr == 5e-4);
   CHECK(with({{"preset", "pymarl2"}}).lr == 1e-3);
   CHECK(with({{"preset", "pymarl2"}}, {{"lr", "0.01"}}).lr == 0.01);
@@ -100,6 +100,37 @@ TEST_CASE("default < mixer's own < preset < file < command line") {
   CHECK_FALSE(with({{"mixer", "qatten-pymarl2"}}, {{"weighted_head", "false"}}).weighted_head);
   CHECK(with({{"attend_reg_coef", "0.5"}, {"mixer", "qatten-pymarl2"}}).attend_reg_coef == 0.5);
   CHECK_THROWS_WITH(with({{"preset", "pymarl3"}}), contains("one of qatten-paper, pymarl, pymarl2"));
+}
+
+TEST_CASE("coma is on-policy, with PyMARL's settings") {
+  // oxwhirl/pymarl c971afd, src/config/algs/coma.yaml; its target interval counts steps of the critic.
+  for (const char* preset : {"pymarl", "pymarl2"}) {
+    const TrainingOptions o = with({{"mixer", "coma"}, {"preset", preset}});
+    CHECK(o.batch_size == 8);
+    CHECK(o.buffer_size == 8);
+    CHECK(o.batch_size_run == 8);
+    CHECK(o.updates_per_episode == Ratio{1, 8});
+    CHECK(o.td_lambda == 0.8);
+    CHECK(o.target_update_interval_or_tau == 200);
+    CHECK(o.epsilon_start == 0.5);
+    CHECK(o.epsilon_finish == 0.01);
+    CHECK(o.epsilon_anneal_time == 100000);
+    CHECK(o.critic_lr == 5e-4);
+  }
+  const auto error = [](const Assignments& changes) {
+    Assignments all = {{"mixer", "coma"}};
+    all.insert(all.end(), changes.begin(), changes.end());
+    CHECK_THROWS_WITH(with(all), contains("coma learns from its present policy's episodes"));
+  };
+  error({{"buffer_size", "16"}});
+  error({{"batch_size_run", "3"}});
+  error({{"updates_per_episode", "1"}});
+  with({{"mixer", "coma"}, {"batch_size_run", "4"}});
+  with({{"mixer", "coma"},
+        {"batch_size", "4"},
+        {"buffer_size", "4"},
+        {"batch_size_run", "2"},
+        {"updates_per_episode", "2/8"}});
 }
 
 TEST_CASE("options that do not go together are an error") {

@@ -83,6 +83,55 @@ TEST_CASE("episodes played side by side are those of one environment and one pol
   CHECK(terminated < 23);
 }
 
+TEST_CASE("policies are drawn from in training and play their most probable action in evaluations") {
+  const auto play_policy = [](const EpisodePlan& how, Index environments) {
+    ParallelRollout rollout(stumbles(), environments, 1);
+    const auto learner = small_coma_learner(small_options(), rollout.info());
+    return rollout.play(*learner, how);
+  };
+  const EpisodePlan drawn{.seed = 3, .count = 40, .epsilon = 0.3};
+  check_equal(play_policy(drawn, 5), play_policy(drawn, 2));
+
+  // The policy by hand: what was drawn in training, and what is most probable.
+  const auto learner = small_coma_learner(small_options(), Stumble().info());
+  std::map<bool, int> most_probable;
+  for (const bool test : {true, false}) {
+    EpisodePlan how = drawn;
+    how.epsilon = test ? 0 : 0.3;
+    how.test_mode = test;
+    const auto played = play_policy(how, 4);
+    for (std::size_t k = 0; k < played.size(); ++k) {
+      const Episode<float>& e = played[k].episode;
+      Random stream(3, "environment exploration", k);
+      Matrix<float> hidden = Matrix<float>::Zero(8, 3), logits(4, 3), best(4, 3);
+      Matrix<std::int32_t> last = Matrix<std::int32_t>::Constant(1, 3, -1);
+      learner->prepare(1);
+      for (Index t = 0; t < e.length(); ++t) {
+        const Matrix<std::uint8_t> available = e.available.middleCols(3 * t, 3);
+        learner->step({e.obs.middleCols(3 * t, 3), last}, hidden, logits);
+        best = logits;
+        std::vector<int> expected(3);
+        if (test) {
+          for (Index i = 0; i < 3; ++i)
+            expected[static_cast<std::size_t>(i)] = static_cast<int>(greedy_action<float>(logits, available, i));
+        } else {
+          masked_softmax<float>(logits, available);
+          for (Index i = 0; i < 3; ++i)
+            expected[static_cast<std::size_t>(i)] =
+                static_cast<int>(Policy<float>(logits, available, i, how.epsilon).sample(stream));
+        }
+        for (Index i = 0; i < 3; ++i) {
+          REQUIRE(e.actions(i, t) == expected[static_cast<std::size_t>(i)]);
+          most_probable[e.actions(i, t) == greedy_action<float>(best, available, i)] += !test;
+          last(0, i) = e.actions(i, t);
+        }
+      }
+    }
+  }
+  CHECK(most_probable[true] > 50);
+  CHECK(most_probable[false] > 50);
+}
+
 TEST_CASE("the number of threads changes nothing") {
   const auto one = play(6, 1);
   for (const Index threads : {2, 3, 6, 17}) check_equal(one, play(6, threads));

@@ -134,9 +134,32 @@ inline std::unique_ptr<SmallLearner> small_learner(const TrainingOptions& o, con
                                         Random(static_cast<std::uint64_t>(o.seed), "parameters"));
 }
 
+/// What makes the small options those of a policy.
+inline const Assignments small_coma = {{"mixer", "coma"},
+                                       {"batch_size", "6"},
+                                       {"buffer_size", "6"},
+                                       {"updates_per_episode", "1/6"},
+                                       {"target_update_interval_or_tau", "40"},
+                                       {"critic_lr", "0.002"}};
+
+inline std::unique_ptr<AnyLearner<float>> small_coma_learner(const TrainingOptions& o, const EnvironmentInfo& i) {
+  ParameterLayout layout;
+  const RecurrentAgent<float> agent(layout, "agent", agent_options(o, i));
+  const ComaCritic<float> critic(layout, "critic", {i.n_agents, i.n_actions, i.obs_shape, i.state_shape, 12});
+  return std::make_unique<LearnerOf<ComaLearner<RecurrentAgent<float>, AnyOptimizer<float>>>>(
+      layout, agent, critic, make_optimizer<float>(o), make_optimizer<float>(o),
+      ComaOptions{.target_update = target_update(o)}, static_cast<std::uint64_t>(o.seed));
+}
+
+/// Qatten's, or with mixer coma a policy's.
 inline std::unique_ptr<Trainer> small_trainer(const TrainingOptions& o, const EnvironmentFactory& make = stumbles()) {
   auto rollout = std::make_unique<ParallelRollout>(make, o.batch_size_run, o.env_threads);
-  auto learner = small_learner(o, rollout->info());
+  std::unique_ptr<AnyLearner<float>> learner;
+  if (o.mixer == "coma") {
+    learner = small_coma_learner(o, rollout->info());
+  } else {
+    learner = small_learner(o, rollout->info());
+  }
   return std::make_unique<Trainer>(o, std::move(rollout), std::move(learner));
 }
 

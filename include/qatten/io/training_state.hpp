@@ -56,6 +56,20 @@ void get_optimizer(const Checkpoint& from, const std::string& name,
   }
 }
 
+template <class OptimizerState>
+void put_critic(Checkpoint& to, const std::string& name, const CriticState<OptimizerState>& state) {
+  put_optimizer(to, name + ".optimizer", state.optimizer);
+  to.put(name + ".updates", state.updates);
+  to.put(name + ".last_target_update", state.last_target_update);
+}
+
+template <class OptimizerState>
+void get_critic(const Checkpoint& from, const std::string& name, CriticState<OptimizerState>& state) {
+  get_optimizer(from, name + ".optimizer", state.optimizer);
+  state.updates = from.get<std::int64_t>(name + ".updates");
+  state.last_target_update = from.get<std::int64_t>(name + ".last_target_update");
+}
+
 /// A `QLearner::State` or a `LearnerState`: parameters, targets, optimiser and counters.
 template <class State>
 void put_learner(Checkpoint& to, const std::string& name, const ParameterLayout& layout, const State& state) {
@@ -64,6 +78,8 @@ void put_learner(Checkpoint& to, const std::string& name, const ParameterLayout&
   put_optimizer(to, name + ".optimizer", state.optimizer);
   to.put(name + ".updates", state.updates);
   to.put(name + ".last_target_episode", state.last_target_episode);
+  if constexpr (requires { state.critic.has_value(); })
+    if (state.critic) put_critic(to, name + ".critic", *state.critic);
 }
 
 /// Throws, and leaves `state` as it was, when the checkpoint lacks a part or its networks have other shapes.
@@ -76,6 +92,8 @@ void get_learner(const Checkpoint& from, const std::string& name, const Paramete
   get_optimizer(from, name + ".optimizer", restored.optimizer);
   restored.updates = from.get<std::int64_t>(name + ".updates");
   restored.last_target_episode = from.get<std::int64_t>(name + ".last_target_episode");
+  if constexpr (requires { restored.critic.has_value(); })
+    if (from.contains(name + ".critic.updates")) get_critic(from, name + ".critic", restored.critic.emplace());
   state = std::move(restored);
 }
 

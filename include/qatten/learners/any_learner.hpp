@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -12,7 +13,7 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-/// A `Learner::State` of any learner.
+/// A `Learner::State`, or a `ComaLearner::State`, of any learner.
 template <class Scalar>
 struct LearnerState {
   Vector<Scalar> parameters;
@@ -20,6 +21,7 @@ struct LearnerState {
   typename AnyOptimizer<Scalar>::State optimizer;
   std::int64_t updates = 0;
   std::int64_t last_target_episode = 0;
+  std::optional<CriticState<typename AnyOptimizer<Scalar>::State>> critic{};  ///< of learners that have one
 };
 
 template <class Scalar>
@@ -34,10 +36,12 @@ class AnyLearner {
   /// it alone allocates.
   virtual void prepare(Index teams) = 0;
   virtual void step(const AgentInputs<Scalar>& inputs, View<Scalar> hidden, View<Scalar> q) = 0;
+  /// Whether what `step` gives are logits of a policy, to be drawn from, rather than values.
+  virtual bool learns_policy() const = 0;
 
-  /// As in Learner.
+  /// As in Learner and ComaLearner; `epsilon` is the exploration that the episodes were played with.
   virtual void set_threads(const Threads* threads) = 0;
-  virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) = 0;
+  virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes, double epsilon) = 0;
   virtual std::int64_t updates() const = 0;
   /// The largest |Q_tot| of the last batch.
   virtual Scalar largest_q() const = 0;
@@ -47,7 +51,7 @@ class AnyLearner {
   virtual void restore(LearnerState<Scalar> state) = 0;
 };
 
-/// `Learner_` is a QLearner, or any other Learner, whose optimiser is AnyOptimizer.
+/// `Learner_` is a QLearner, any other Learner, or a ComaLearner, whose optimiser is AnyOptimizer.
 template <class Learner_>
 class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
  public:
@@ -71,10 +75,16 @@ class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
     learner_.agent().step(learner_.state().parameters, inputs, hidden, q, scratch_);
   }
 
+  bool learns_policy() const override { return has_critic; }
+
   void set_threads(const Threads* threads) override { learner_.set_threads(threads); }
-  QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes) override {
+  QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes, double epsilon) override {
     tiles_ = tiles.size();
-    return learner_.update(tiles, episodes);
+    if constexpr (has_critic) {
+      return learner_.update(tiles, episodes, epsilon);
+    } else {
+      return learner_.update(tiles, episodes);
+    }
   }
   std::int64_t updates() const override { return learner_.state().updates; }
   Scalar largest_q() const override {
@@ -85,16 +95,28 @@ class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
 
   LearnerState<Scalar> state() const override {
     const auto& s = learner_.state();
-    return {s.parameters, s.target, s.optimizer, s.updates, s.last_target_episode};
+    LearnerState<Scalar> state{s.parameters, s.target, s.optimizer, s.updates, s.last_target_episode};
+    if constexpr (has_critic) state.critic = s.critic;
+    return state;
   }
   void restore(LearnerState<Scalar> state) override {
     detail::check_shape("LearnerOf::restore", "parameters", state.parameters, layout_.size(), 1);
     detail::check_shape("LearnerOf::restore", "target", state.target, layout_.size(), 1);
-    learner_.state() = {std::move(state.parameters), std::move(state.target), std::move(state.optimizer), state.updates,
-                        state.last_target_episode};
+    detail::require(
+        state.critic.has_value() == has_critic, "LearnerOf::restore",
+        has_critic ? "the state is of a learner without a critic" : "the state is of a learner with a critic");
+    auto& s = learner_.state();
+    s.parameters = std::move(state.parameters);
+    s.target = std::move(state.target);
+    s.optimizer = std::move(state.optimizer);
+    s.updates = state.updates;
+    s.last_target_episode = state.last_target_episode;
+    if constexpr (has_critic) s.critic = std::move(*state.critic);
   }
 
  private:
+  static constexpr bool has_critic = requires(Learner_ & learner) { learner.state().critic; };
+
   ParameterLayout layout_;
   Learner_ learner_;
   std::size_t tiles_ = 0;  ///< of the last batch

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,13 +42,30 @@ struct QLearnerOptions {
   TargetUpdate target_update{};
 };
 
+/// What an update of a policy saw.
+struct PolicyStats {
+  double loss = 0;
+  double grad_norm = 0;       ///< before clipping
+  double advantage_mean = 0;  ///< mean of A_i
+  double pi_max = 0;          ///< mean of the largest probability
+};
+
 /// What one update saw, under PyMARL's names.
 struct QLearnerStats {
   double loss = 0;
-  double grad_norm = 0;     ///< before clipping
-  double td_error_abs = 0;  ///< mean |Q_tot − y|
-  double q_taken_mean = 0;  ///< mean of Q_tot, divided by n_agents as PyMARL does
-  double target_mean = 0;   ///< likewise of y
+  double grad_norm = 0;                 ///< before clipping
+  double td_error_abs = 0;              ///< mean |Q_tot − y|
+  double q_taken_mean = 0;              ///< mean of Q_tot, divided by n_agents as PyMARL does
+  double target_mean = 0;               ///< likewise of y
+  std::optional<PolicyStats> policy{};  ///< beside a critic's
+};
+
+/// What a critic with an optimiser of its own adds to a learner's state.
+template <class OptimizerState>
+struct CriticState {
+  OptimizerState optimizer;
+  std::int64_t updates = 0;             ///< steps of the critic
+  std::int64_t last_target_update = 0;  ///< rule every_updates: of these, when the target was copied last
 };
 
 /// What a tile must know of the batch that it is a part of.

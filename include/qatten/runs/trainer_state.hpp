@@ -16,7 +16,8 @@ namespace detail {
 template <class State, class F>
 void for_each_mean(State& s, F&& f) {
   for (auto* mean : {&s.episodes.returns, &s.episodes.length, &s.episodes.terminated, &s.learner.loss,
-                     &s.learner.grad_norm, &s.learner.td_error_abs, &s.learner.q_taken_mean, &s.learner.target_mean})
+                     &s.learner.grad_norm, &s.learner.td_error_abs, &s.learner.q_taken_mean, &s.learner.target_mean,
+                     &s.learner.coma_loss, &s.learner.agent_grad_norm, &s.learner.advantage_mean, &s.learner.pi_max})
     f(*mean);
   for (auto& mean : s.episodes.metrics) f(mean);
 }

@@ -1,10 +1,11 @@
 #pragma once
-// ε-greedy exploration among the available actions.
+// Exploration among the available actions: ε-greedy on values, or draws from a policy.
 
 #include <cstdint>
 #include <span>
 #include <string>
 
+#include "qatten/agents/policy.hpp"
 #include "qatten/core/error.hpp"
 #include "qatten/core/random.hpp"
 #include "qatten/core/view.hpp"
@@ -42,6 +43,17 @@ void epsilon_greedy(ConstView<Scalar> q, ConstView<std::uint8_t> available, doub
     }
     actions[static_cast<std::size_t>(i)] = static_cast<int>(chosen);
   }
+}
+
+/// For each agent (column of logits (n_actions, n_agents)) a draw from its policy with exploration ε
+/// (agents/policy.hpp). Uses up the logits. Throws when an agent has no available action.
+template <class Scalar>
+void sample_policy(View<Scalar> logits, ConstView<std::uint8_t> available, double epsilon, Random& random,
+                   std::span<int> actions) {
+  masked_softmax<Scalar>(logits, available);
+  for (Index i = 0; i < logits.cols(); ++i)
+    actions[static_cast<std::size_t>(i)] =
+        static_cast<int>(Policy<Scalar>(logits, available, i, epsilon).sample(random));
 }
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qatten/agents/by_name.hpp"
+#include "qatten/learners/coma.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
@@ -54,19 +55,20 @@ inline QplexOptions qplex_options(const TrainingOptions& o) {
           .adv_hypernet_embed = o.adv_hypernet_layers == 1 ? 0 : o.adv_hypernet_embed};
 }
 
+inline TargetUpdate target_update(const TrainingOptions& o) {
+  const double x = o.target_update_interval_or_tau;
+  if (x > 1) return {TargetUpdate::Rule::every_updates, static_cast<Index>(x)};
+  if (x > 0) return {.rule = TargetUpdate::Rule::soft, .tau = x};
+  return {TargetUpdate::Rule::every_episodes, o.target_update_interval};
+}
+
 inline QLearnerOptions learner_options(const TrainingOptions& o) {
-  TargetUpdate target{TargetUpdate::Rule::every_episodes, o.target_update_interval};
-  if (const double x = o.target_update_interval_or_tau; x > 1) {
-    target = {TargetUpdate::Rule::every_updates, static_cast<Index>(x)};
-  } else if (x > 0) {
-    target = {.rule = TargetUpdate::Rule::soft, .tau = x};
-  }
   return {.gamma = o.gamma,
           .td_lambda = o.td_lambda,
           .double_q = o.double_q,
           .loss_scale = o.loss_scale,
           .grad_norm_clip = o.grad_norm_clip,
-          .target_update = target};
+          .target_update = target_update(o)};
 }
 
 /// The names that `mixer` may have beside those of `mixer_names`, with a line about each: systems that read more than
@@ -78,6 +80,7 @@ inline const std::vector<std::pair<std::string, std::string>>& system_names() {
       {"qtran_alt", "QTRAN-alt: the same with a counterfactual joint value"},
       {"cw_qmix", "WQMIX with central weights: QMIX fitted to an unrestricted value, the greedy action first"},
       {"ow_qmix", "WQMIX with optimistic weights: what is underestimated first"},
+      {"coma", "COMA: policies, and a central critic with a counterfactual baseline; on-policy"},
   };
   return names;
 }
@@ -133,6 +136,16 @@ std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, c
   const QtranSizes sizes{info.n_agents, info.n_actions, agent.options().hidden_dim, info.state_shape};
   const QtranOptions joint{options.mixing_embed_dim, options.mixer == "qtran_alt"};
   const QtranLossOptions penalties{options.opt_loss, options.nopt_min_loss};
+  if (options.mixer == "coma") {
+    TrainingOptions critic_options = options;
+    critic_options.lr = options.critic_lr;
+    const ComaCritic<Scalar> critic(layout, "critic",
+                                    {info.n_agents, info.n_actions, info.obs_shape, info.state_shape});
+    return std::make_unique<LearnerOf<ComaLearner<A, AnyOptimizer<Scalar>>>>(
+        layout, agent, critic, make_optimizer<Scalar>(options), make_optimizer<Scalar>(critic_options),
+        ComaOptions{options.gamma, options.td_lambda, options.grad_norm_clip, target_update(options)},
+        static_cast<std::uint64_t>(options.seed));
+  }
   if (options.mixer == "qplex") {
     const Qplex<Scalar> mixer(layout, "mixer", info.n_agents, info.n_actions, info.state_shape, qplex_options(options));
     return learner_by<Scalar>(options, layout, QObjective(agent, mixer, learning));

@@ -65,6 +65,7 @@ struct EpisodeStats {
 /// Means of what updates saw.
 struct LearnerStats {
   RunningMean loss, grad_norm, td_error_abs, q_taken_mean, target_mean;
+  RunningMean coma_loss, agent_grad_norm, advantage_mean, pi_max;  ///< of policies
 
   void add(const QLearnerStats& stats) {
     loss.add(stats.loss);
@@ -72,6 +73,11 @@ struct LearnerStats {
     td_error_abs.add(stats.td_error_abs);
     q_taken_mean.add(stats.q_taken_mean);
     target_mean.add(stats.target_mean);
+    if (!stats.policy) return;
+    coma_loss.add(stats.policy->loss);
+    agent_grad_norm.add(stats.policy->grad_norm);
+    advantage_mean.add(stats.policy->advantage_mean);
+    pi_max.add(stats.policy->pi_max);
   }
 
   template <class F>
@@ -82,6 +88,11 @@ struct LearnerStats {
     f("td_error_abs", td_error_abs.mean);
     f("q_taken_mean", q_taken_mean.mean);
     f("target_mean", target_mean.mean);
+    if (coma_loss.count == 0) return;
+    f("coma_loss", coma_loss.mean);
+    f("agent_grad_norm", agent_grad_norm.mean);
+    f("advantage_mean", advantage_mean.mean);
+    f("pi_max", pi_max.mean);
   }
 };
 

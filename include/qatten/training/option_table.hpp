@@ -107,6 +107,7 @@ inline const std::vector<Option>& option_table() {
       {"optim_alpha", &T::optim_alpha, "RMSprop's smoothing", {.high = 1}},
       {"optim_eps", &T::optim_eps, "RMSprop's ε; Adam's is PyTorch's 1e-8, as in PyMARL2", {.low = above_zero}},
       {"weight_decay", &T::weight_decay, "weight decay of the optimiser"},
+      {"critic_lr", &T::critic_lr, "learning rate of COMA's critic", {.low = above_zero}},
 
       {"agent",
        &T::agent,
@@ -132,7 +133,7 @@ inline const std::vector<Option>& option_table() {
        &T::mixer,
        "the mixer, or the system that learns in its place; none is iql",
        {.choices = {"iql", "vdn", "qmix", "qatten", "qatten-pymarl2", "qlinear", "qplex", "qtran_base", "qtran_alt",
-                    "cw_qmix", "ow_qmix"},
+                    "cw_qmix", "ow_qmix", "coma"},
         .aliases = {"config"}}},
       {"mixing_embed_dim",
        &T::mixing_embed_dim,

@@ -56,6 +56,7 @@ struct TrainingOptions {
   double optim_alpha = 0.99;
   double optim_eps = 1e-5;
   double weight_decay = 0;
+  double critic_lr = 5e-4;
 
   // The agents.
   std::string agent = "rnn";

@@ -20,13 +20,14 @@
 namespace qatten::inline QATTEN_ABI {
 
 /// Which episodes to play, and how: episode k of a purpose has the streams (seed, purpose, k) for the environment and
-/// (seed, purpose + " exploration", k) for ε.
+/// (seed, purpose + " exploration", k) for ε and draws from a policy.
 struct EpisodePlan {
   std::uint64_t seed = 1;
   std::string purpose = "environment";
   std::int64_t first = 0;  ///< episodes first … first + count − 1
   Index count = 1;
   double epsilon = 0;
+  bool test_mode = false;  ///< a policy's most probable action is played, but for ε, rather than a draw
 };
 
 /// An episode and how it went.
@@ -124,7 +125,8 @@ class ParallelRollout {
     for_living([&](Slot& slot) { begin(slot, plan); });
     while (!living_.empty()) {
       choose_values(learner);
-      for_each_living([&](Slot& slot, Index k) { step(slot, k, plan.epsilon); });
+      const bool draw = learner.learns_policy() && !plan.test_mode;
+      for_each_living([&](Slot& slot, Index k) { step(slot, k, plan.epsilon, draw); });
       finish(plan, waiting, played);
     }
   }
@@ -149,10 +151,15 @@ class ParallelRollout {
   }
 
   /// One step of the k-th living episode.
-  void step(Slot& slot, Index k, double epsilon) {
+  void step(Slot& slot, Index k, double epsilon, bool draw) {
     const Index n = info().n_agents;
-    epsilon_greedy<float>(q_.middleCols(k * n, n), slot.recorder.observation().available, epsilon, slot.exploration,
-                          slot.actions);
+    View<float> q = q_.middleCols(k * n, n);
+    const ConstView<std::uint8_t> available = slot.recorder.observation().available;
+    if (draw) {
+      sample_policy<float>(q, available, epsilon, slot.exploration, slot.actions);
+    } else {
+      epsilon_greedy<float>(q, available, epsilon, slot.exploration, slot.actions);
+    }
     slot.going_on = slot.recorder.step(slot.actions);
   }
 

@@ -1,7 +1,7 @@
 #pragma once
 // From what was asked for to the options of a run:
 //
-//   defaults < what the mixer's authors chose for it < preset < file < command line
+//   defaults < preset < what the mixer's authors chose for it < file < command line
 
 #include <span>
 #include <string>
@@ -74,11 +74,22 @@ inline Assignments preset(std::string_view name) {
 }
 
 /// What the authors of a mixer chose differently from QMIX's and Qatten's; `make_learner` knows the rest of each by its
-/// name. QTRAN-base's are PyMARL's, QTRAN-alt's those of starry-sky6688/MARL-Algorithms.
+/// name. QTRAN-base's are PyMARL's, QTRAN-alt's those of starry-sky6688/MARL-Algorithms, COMA's PyMARL's (algs/coma),
+/// whose target follows after 200 steps of the critic.
 inline Assignments mixer_settings(std::string_view mixer) {
   if (mixer == "qatten-pymarl2") return {{"weighted_head", "true"}, {"attend_reg_coef", "0"}};
   if (mixer == "qtran_base") return {{"mixing_embed_dim", "64"}};
   if (mixer == "qtran_alt") return {{"mixing_embed_dim", "64"}, {"nopt_min_loss", "1"}};
+  if (mixer == "coma")
+    return {{"batch_size", "8"},
+            {"buffer_size", "8"},
+            {"batch_size_run", "8"},
+            {"updates_per_episode", "1/8"},
+            {"td_lambda", "0.8"},
+            {"target_update_interval_or_tau", "200"},
+            {"epsilon_start", "0.5"},
+            {"epsilon_finish", "0.01"},
+            {"epsilon_anneal_time", "100000"}};
   return {};
 }
 
@@ -101,6 +112,12 @@ inline void check_options(const TrainingOptions& o) {
   const double tau = o.target_update_interval_or_tau;
   check(tau <= 1 || tau == std::floor(tau), "target_update_interval_or_tau " + detail::shortest(tau) +
                                                 " is neither a share of at most 1 nor a whole number of updates");
+  const Ratio& ratio = o.updates_per_episode;
+  check(o.mixer != "coma" || (o.buffer_size == o.batch_size && o.batch_size % o.batch_size_run == 0 &&
+                              ratio.denominator == o.batch_size * ratio.numerator),
+        "coma learns from its present policy's episodes, from each once: expected a buffer_size of batch_size " +
+            std::to_string(o.batch_size) + ", updates_per_episode 1/" + std::to_string(o.batch_size) +
+            " and a batch_size_run that divides it");
 }
 
 /// Puts the layers together. Throws for unknown names, wrong types and values out of range, wherever they were given.
@@ -114,7 +131,7 @@ inline TrainingOptions resolve_options(const Assignments& file, const Assignment
     for (const auto& [name, text] : *layer)
       if (!name.starts_with("env_args.") && find_option(name).name == "mixer") set_option(options, name, text);
   const Assignments mixer = mixer_settings(options.mixer);
-  for (const Assignments* layer : {&mixer, &chosen, &file, &command_line})
+  for (const Assignments* layer : {&chosen, &mixer, &file, &command_line})
     for (const auto& [name, text] : *layer) set_option(options, name, text);
   check_options(options);
   return options;

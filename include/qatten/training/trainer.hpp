@@ -113,8 +113,9 @@ class Trainer {
       if (test_due() && !evaluate(observer)) return stop(observer);
       if (state_.t_env >= options_.t_max) break;
       if (observer.stop_requested()) return stop(observer);
-      collect(observer);
-      learn(observer);
+      const double explored = epsilon();
+      collect(observer, explored);
+      learn(observer, explored);
       tell(observer);
       if (passed(state_.last_log, options_.log_interval)) log(observer);
       if (passed(state_.last_save, options_.save_model_interval)) save(observer);
@@ -136,7 +137,8 @@ class Trainer {
                                      .purpose = "test environment",
                                      .first = state_.evaluations * options_.test_nepisode + done,
                                      .count = std::min<Index>(rollout_->environments(), options_.test_nepisode - done),
-                                     .epsilon = options_.evaluation_epsilon});
+                                     .epsilon = options_.evaluation_epsilon,
+                                     .test_mode = true});
       for (const PlayedEpisode& p : played) stats.add(p.episode, p.metrics);
       state_.metric_names = rollout_->metric_names();
       aborted += rollout_->aborted();
@@ -180,12 +182,12 @@ class Trainer {
   }
 
   /// One round of episodes into replay.
-  void collect(TrainingObserver& observer) {
+  void collect(TrainingObserver& observer, double epsilon) {
     const auto played = rollout_->play(*learner_, {.seed = seed(),
                                                    .purpose = "environment",
                                                    .first = state_.episode,
                                                    .count = rollout_->environments(),
-                                                   .epsilon = epsilon()});
+                                                   .epsilon = epsilon});
     state_.metric_names = rollout_->metric_names();
     state_.aborted += rollout_->aborted();
     if (rollout_->aborted() > 0)
@@ -201,8 +203,8 @@ class Trainer {
     }
   }
 
-  /// All updates that are due.
-  void learn(TrainingObserver& observer) {
+  /// All updates that are due after a round at ε.
+  void learn(TrainingObserver& observer, double epsilon) {
     const std::int64_t since = state_.episode - options_.batch_size;
     if (since < 0) return;
     detail::require(buffer_.size() >= options_.batch_size, "Trainer",
@@ -210,15 +212,15 @@ class Trainer {
                         std::to_string(options_.batch_size));
     const Ratio& ratio = options_.updates_per_episode;
     const std::int64_t due = since * ratio.numerator / ratio.denominator + 1;
-    while (learner_->updates() < due) update(observer);
+    while (learner_->updates() < due) update(observer, epsilon);
   }
 
-  void update(TrainingObserver& observer) {
+  void update(TrainingObserver& observer, double epsilon) {
     Random random(seed(), "replay", static_cast<std::uint64_t>(learner_->updates()));
     const auto chosen = buffer_.sample(options_.batch_size, random);
     batch_.assign(chosen);
     try {
-      state_.learner.add(learner_->update(batch_.tiles(), state_.episode));
+      state_.learner.add(learner_->update(batch_.tiles(), state_.episode, epsilon));
     } catch (const Error& error) {
       throw Error(error.what() + observer.update_failed(chosen));
     }

@@ -65,7 +65,8 @@ class ComaLearner {
         critic_optimizer_(std::move(critic_optimizer)),
         options_(options),
         seed_(seed) {
-    check_options();
+    detail::check_learning("ComaLearner", options_);
+    check_sizes();
     const Index first = critic_.first_parameter();
     agent_part_.resize(0, first);
     critic_part_.resize(first, layout.size() - first);
@@ -169,14 +170,7 @@ class ComaLearner {
     Index steps = 0, sequences = 0;
   };
 
-  void check_options() const {
-    const ComaOptions& o = options_;
-    detail::require(o.gamma >= 0 && o.gamma <= 1, "ComaLearner", "gamma must lie in [0, 1]");
-    detail::require(o.td_lambda >= 0 && o.td_lambda <= 1, "ComaLearner", "td_lambda must lie in [0, 1]");
-    detail::require(o.grad_norm_clip > 0, "ComaLearner", "grad_norm_clip must be positive");
-    detail::require(o.target_update.interval >= 1, "ComaLearner", "the target's interval must be at least 1");
-    detail::require(o.target_update.tau > 0 && o.target_update.tau <= 1, "ComaLearner",
-                    "the target's tau must lie in (0, 1]");
+  void check_sizes() const {
     const AgentOptions& team = agent_.options();
     const ComaCriticSizes& sizes = critic_.sizes();
     detail::require(

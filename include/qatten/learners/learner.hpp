@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,20 @@ struct CriticState {
   std::int64_t last_target_update = 0;  ///< rule every_updates: of these, when the target was copied last
 };
 
+namespace detail {
+
+/// Throws for options of a learner that are out of their range.
+template <class Options>
+void check_learning(std::string_view function, const Options& o) {
+  require(o.gamma >= 0 && o.gamma <= 1, function, "gamma must lie in [0, 1]");
+  require(o.td_lambda >= 0 && o.td_lambda <= 1, function, "td_lambda must lie in [0, 1]");
+  require(o.grad_norm_clip > 0, function, "grad_norm_clip must be positive");
+  require(o.target_update.interval >= 1, function, "the target's interval must be at least 1");
+  require(o.target_update.tau > 0 && o.target_update.tau <= 1, function, "the target's tau must lie in (0, 1]");
+}
+
+}  // namespace detail
+
 /// What a tile must know of the batch that it is a part of.
 struct WholeBatch {
   Index transitions = 0;
@@ -118,13 +133,7 @@ class Learner {
   /// Fresh parameters from the stream; the target starts as their copy. Throws for options out of their range.
   Learner(const ParameterLayout& layout, Objective_ objective, Optimizer_ optimizer, Random random)
       : objective_(std::move(objective)), optimizer_(std::move(optimizer)) {
-    const QLearnerOptions& o = options();
-    detail::require(o.gamma >= 0 && o.gamma <= 1, "Learner", "gamma must lie in [0, 1]");
-    detail::require(o.td_lambda >= 0 && o.td_lambda <= 1, "Learner", "td_lambda must lie in [0, 1]");
-    detail::require(o.grad_norm_clip > 0, "Learner", "grad_norm_clip must be positive");
-    detail::require(o.target_update.interval >= 1, "Learner", "the target's interval must be at least 1");
-    detail::require(o.target_update.tau > 0 && o.target_update.tau <= 1, "Learner",
-                    "the target's tau must lie in (0, 1]");
+    detail::check_learning("Learner", options());
     state_.parameters.setZero(layout.size());
     objective_.initialise(state_.parameters, random);
     state_.target = state_.parameters;

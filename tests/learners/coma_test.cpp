@@ -341,4 +341,15 @@ TEST_CASE("agents, critic and options that do not fit are errors") {
   CHECK_THROWS_AS(make(critic, {.grad_norm_clip = 0}), Error);
   CHECK_THROWS_AS(make(critic, {.target_update = {TargetUpdate::Rule::every_updates, 0}}), Error);
   CHECK_THROWS_AS(make(critic, {.target_update = {.tau = 0}}), Error);
+  ParameterLayout reversed;
+  const ComaCritic<double> first(reversed, "critic", critic_sizes);
+  const RecurrentAgent<double> second(reversed, "agent", team());
+  CHECK_THROWS_AS((ComaLearner<RecurrentAgent<double>, RmsProp<double>>(reversed, second, first, RmsProp<double>(),
+                                                                        RmsProp<double>(), {}, 1)),
+                  Error);
+  Coma<double> coma;
+  Random random(9);
+  const auto batch = batch_of<double>(random_episodes<double>({2}, random, sizes));
+  for (const double epsilon : {-0.1, 1.1, not_a_number}) CHECK_THROWS_AS(coma.learner.update(batch, 0, epsilon), Error);
+  CHECK(same(coma.learner.state().parameters, Coma<double>().learner.state().parameters));
 }

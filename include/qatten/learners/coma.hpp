@@ -176,6 +176,7 @@ class ComaLearner {
     detail::require(
         team.n_agents == sizes.n_agents && team.n_actions == sizes.n_actions && team.obs_shape == sizes.obs_shape,
         "ComaLearner", "agents and critic disagree about n_agents, n_actions or obs_shape");
+    detail::require(critic_.first_parameter() > 0, "ComaLearner", "the critic lies before the agents in the layout");
   }
 
   /// Makes room. A tile's memory is that of the largest batch it ever held.
@@ -231,6 +232,7 @@ class ComaLearner {
   /// The agents over all observations, and the targets of all transitions.
   void unroll(const Vector<Scalar>& parameters, const Vector<Scalar>& target,
               std::span<const EpisodeBatch<Scalar>> tiles, double epsilon) {
+    detail::require(epsilon >= 0 && epsilon <= 1, "ComaLearner", "epsilon must lie in [0, 1]");
     prepare(tiles);
     for_each_tile(tiles, [&](const EpisodeBatch<Scalar>& batch, Tile& tile) {
       View<Scalar> policy = tile.policy.leftCols(batch.obs.cols());

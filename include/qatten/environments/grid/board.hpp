@@ -56,7 +56,7 @@ class Board {
  private:
   std::size_t index(Cell c) const {
     eigen_assert(contains(c));
-    return static_cast<std::size_t>(c.row * size_ + c.column);
+    return static_cast<std::size_t>(Index(c.row) * size_ + c.column);
   }
 
   int size_;

@@ -73,9 +73,11 @@ int main(int argc, char** argv) {
   std::vector<std::string> keys{"test_return_mean", "test_battle_won_mean", "return_mean", "loss",
                                 "q_taken_mean",     "target_mean"};
   std::string out = "metrics.svg";
+  bool log = false;
   CLI::App app{"Draws the metrics of runs: medians, and quartiles over runs that differ in their seeds alone."};
   app.add_option("folders", folders, "folders of runs")->required();
   app.add_option("--key", keys, "what to draw, by its key in metrics.csv");
+  app.add_flag("--log", log, "logarithmic heights; what is not positive is left out");
   app.add_option("--out", out, "the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
@@ -84,7 +86,7 @@ int main(int argc, char** argv) {
     for (const std::string& key : keys)
       if (Panel panel = make_panel(key, groups); !panel.curves.empty()) panels.push_back(std::move(panel));
     if (panels.empty()) throw Error("none of the runs has any of these metrics yet");
-    const std::string svg = svg_plot(panels);
+    const std::string svg = svg_plot(panels, log);
     const auto bytes = std::as_bytes(std::span(svg));
     replace_file(out, std::span(&bytes, 1));
     std::cout << out << "\n";

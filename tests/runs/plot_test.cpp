@@ -56,39 +56,61 @@ TEST_CASE("a picture has every curve in its frame, and only well-formed XML") {
   const Band wide = summarise({Series{{0, 5000, 10000}, {-1, 0, 4}}, Series{{0, 10000}, {1, 2}}});
   const Band flat = summarise({Series{{0}, {7}}});
   const Band odd = summarise({Series{{0, 1, 2}, {1, std::numeric_limits<double>::quiet_NaN(), 3}}});
-  const std::string svg = svg_plot({{"return <mean> & more", {{"qatten", wide}, {"vdn", wide}}},
-                                    {"flat", {{"a", flat}}},
-                                    {"odd", {{"b", odd}}},
-                                    {"empty", {}}});
-  CHECK_THAT(svg, contains("return &lt;mean&gt; &amp; more") && contains("qatten (2 runs)") && contains(">10k</text>"));
-  CHECK(svg.find("nan") == svg.npos);
-  CHECK(svg.find("inf") == svg.npos);
-  std::vector<std::string> open;  // every element that is opened is closed
-  for (std::size_t at = svg.find('<'); at != svg.npos; at = svg.find('<', at + 1)) {
-    const std::string tag = svg.substr(at + 1, svg.find('>', at) - at - 1);
-    const std::string name = tag.substr(0, tag.find(' '));
-    if (tag.ends_with('/')) continue;
-    if (!tag.starts_with('/')) {
-      open.push_back(name);
-    } else {
-      REQUIRE_FALSE(open.empty());
-      CHECK("/" + open.back() == name);
-      open.pop_back();
+  for (const bool log : {false, true}) {
+    const std::string svg = svg_plot({{"return <mean> & more", {{"qatten", wide}, {"vdn", wide}}},
+                                      {"flat", {{"a", flat}}},
+                                      {"odd", {{"b", odd}}},
+                                      {"empty", {}}},
+                                     log);
+    CHECK_THAT(svg,
+               contains("return &lt;mean&gt; &amp; more") && contains("qatten (2 runs)") && contains(">10k</text>"));
+    CHECK(svg.find("nan") == svg.npos);
+    CHECK(svg.find("inf") == svg.npos);
+    std::vector<std::string> open;  // every element that is opened is closed
+    for (std::size_t at = svg.find('<'); at != svg.npos; at = svg.find('<', at + 1)) {
+      const std::string tag = svg.substr(at + 1, svg.find('>', at) - at - 1);
+      const std::string name = tag.substr(0, tag.find(' '));
+      if (tag.ends_with('/')) continue;
+      if (!tag.starts_with('/')) {
+        open.push_back(name);
+      } else {
+        REQUIRE_FALSE(open.empty());
+        CHECK("/" + open.back() == name);
+        open.pop_back();
+      }
     }
-  }
-  CHECK(open.empty());
-  for (std::size_t at = svg.find("points=\""); at != svg.npos; at = svg.find("points=\"", at + 1)) {
-    std::istringstream points(svg.substr(at + 8, svg.find('"', at + 8) - at - 8));
-    double x = 0, y = 0;
-    char comma = 0;
-    while (points >> x >> comma >> y) {
-      CHECK(x >= detail::PanelDrawing::left);
-      CHECK(x <= detail::PanelDrawing::width - detail::PanelDrawing::right);
-      CHECK(y >= detail::PanelDrawing::top);
-      CHECK(y <= detail::PanelDrawing::height - detail::PanelDrawing::bottom);
+    CHECK(open.empty());
+    for (std::size_t at = svg.find("points=\""); at != svg.npos; at = svg.find("points=\"", at + 1)) {
+      std::istringstream points(svg.substr(at + 8, svg.find('"', at + 8) - at - 8));
+      double x = 0, y = 0;
+      char comma = 0;
+      while (points >> x >> comma >> y) {
+        CHECK(x >= detail::PanelDrawing::left);
+        CHECK(x <= detail::PanelDrawing::width - detail::PanelDrawing::right);
+        CHECK(y >= detail::PanelDrawing::top);
+        CHECK(y <= detail::PanelDrawing::height - detail::PanelDrawing::bottom);
+      }
+      CHECK(points.eof());
     }
-    CHECK(points.eof());
   }
   CHECK(detail::ticks(0, 10) == std::vector<double>{0, 2, 4, 6, 8, 10});
+  CHECK(detail::powers_of_ten(-1, 2) == std::vector<double>{-1, 0, 1, 2});
+  CHECK(detail::powers_of_ten(-3, 17) == std::vector<double>{-3, 0, 3, 6, 9, 12, 15});
   CHECK(detail::ticks(-0.1, 0.9) == std::vector<double>{0, 0.2, 0.4, 0.2 * 3, 0.8});
+}
+
+TEST_CASE("on logarithmic heights decades are equally high, and what is not positive is left out") {
+  const std::string svg = svg_plot({{"loss", {{"a", summarise({Series{{0, 1, 2, 3}, {1, 10, -5, 100}}})}}}}, true);
+  const auto at = svg.find("<polyline");
+  REQUIRE(at != svg.npos);
+  std::istringstream points(svg.substr(svg.find("points=\"", at) + 8));
+  std::vector<double> heights;
+  double x = 0, y = 0;
+  char comma = 0;
+  while (points >> x >> comma >> y) heights.push_back(y);
+  REQUIRE(heights.size() == 3);
+  CHECK(heights[0] == detail::PanelDrawing::height - detail::PanelDrawing::bottom);
+  CHECK(heights[2] == detail::PanelDrawing::top);
+  CHECK(std::abs(heights[0] + heights[2] - 2 * heights[1]) < 0.11);
+  CHECK_THAT(svg, contains(">1</text>") && contains(">10</text>") && contains(">100</text>"));
 }

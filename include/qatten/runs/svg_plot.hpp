@@ -37,33 +37,41 @@ inline std::vector<double> ticks(double low, double high) {
   return all;
 }
 
-/// One panel of fixed size.
+/// The powers of ten in [low, high], every second or third of them where they are many: as their logarithms.
+inline std::vector<double> powers_of_ten(double low, double high) {
+  const double step = std::ceil((high - low) / 8);
+  std::vector<double> all;
+  for (double k = std::ceil(low / step) * step; k <= high; k += step) all.push_back(k);
+  return all;
+}
+
+/// One panel of fixed size. With `log`, its height is the logarithm, and what is not positive is left out.
 class PanelDrawing {
  public:
   static constexpr double width = 480, height = 300, left = 62, right = 14, top = 30, bottom = 42;
 
-  explicit PanelDrawing(const Panel& panel) : panel_(panel) {
+  PanelDrawing(const Panel& panel, bool log) : panel_(panel), log_(log) {
     for (const auto& [label, band] : panel.curves) {
       for (const double x : band.x) widen(x_low_, x_high_, x);
       for (const auto* side : {&band.low, &band.high})
         for (const double y : *side)
-          if (std::isfinite(y)) widen(y_low_, y_high_, y);
+          if (std::isfinite(scaled(y))) widen(y_low_, y_high_, scaled(y));
     }
     if (x_low_ > x_high_) x_low_ = 0, x_high_ = 1;
     if (y_low_ > y_high_) y_low_ = 0, y_high_ = 1;
     if (x_high_ == x_low_) ++x_high_;
     if (y_high_ == y_low_) y_low_ -= 0.5, y_high_ += 0.5;
     const double margin = 0.04 * (y_high_ - y_low_);
-    y_low_ -= margin;
-    y_high_ += margin;
+    y_low_ = log ? std::floor(y_low_) : y_low_ - margin;
+    y_high_ = log ? std::ceil(y_high_) : y_high_ + margin;
   }
 
   std::string text() const {
     std::string svg = format("<text x=\"%.0f\" y=\"18\" class=\"title\">", left) + xml_text(panel_.title) + "</text>\n";
     for (const double x : ticks(x_low_, x_high_))
       svg += line(px(x), top, px(x), height - bottom) + label(px(x), height - bottom + 16, "middle", x);
-    for (const double y : ticks(y_low_, y_high_))
-      svg += line(left, py(y), width - right, py(y)) + label(left - 6, py(y) + 4, "end", y);
+    for (const double y : log_ ? powers_of_ten(y_low_, y_high_) : ticks(y_low_, y_high_))
+      svg += line(left, py(y), width - right, py(y)) + label(left - 6, py(y) + 4, "end", log_ ? std::pow(10, y) : y);
     svg += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">environment steps</text>\n",
                   (left + width - right) / 2, height - 8);
     for (std::size_t k = 0; k < panel_.curves.size(); ++k) svg += curve(k);
@@ -76,22 +84,30 @@ class PanelDrawing {
     high = std::max(high, x);
   }
   double px(double x) const { return left + (x - x_low_) / (x_high_ - x_low_) * (width - left - right); }
+  double scaled(double y) const { return log_ ? std::log10(y) : y; }
+  /// Of a scaled number.
   double py(double y) const { return height - bottom - (y - y_low_) / (y_high_ - y_low_) * (height - top - bottom); }
 
   static std::string line(double x_1, double y_1, double x_2, double y_2) {
     return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x_1, y_1, x_2, y_2);
   }
   static std::string label(double x, double y, const char* anchor, double number) {
-    const bool thousands = std::abs(number) >= 10000;
+    const double size = std::abs(number);
+    const bool millions = size >= 1e6 && size < 1e9, thousands = size >= 1e4 && size < 1e6;
     return format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g%s</text>\n", x, y, anchor,
-                  thousands ? number / 1000 : number, thousands ? "k" : "");
+                  millions    ? number / 1e6
+                  : thousands ? number / 1e3
+                              : number,
+                  millions    ? "M"
+                  : thousands ? "k"
+                              : "");
   }
 
   /// Its points; a number that is not finite breaks nothing: it is left out.
   std::string points(const std::vector<double>& x, const std::vector<double>& y) const {
     std::string text;
     for (std::size_t k = 0; k < x.size(); ++k)
-      if (std::isfinite(y[k])) text += format("%.1f,%.1f ", px(x[k]), py(y[k]));
+      if (std::isfinite(scaled(y[k]))) text += format("%.1f,%.1f ", px(x[k]), py(scaled(y[k])));
     return text;
   }
 
@@ -112,14 +128,15 @@ class PanelDrawing {
   }
 
   const Panel& panel_;
+  bool log_;
   double x_low_ = std::numeric_limits<double>::infinity(), x_high_ = -x_low_;
   double y_low_ = x_low_, y_high_ = -x_low_;
 };
 
 }  // namespace detail
 
-/// The panels two in a row, medians as lines, quartiles shaded: a whole SVG file.
-inline std::string svg_plot(const std::vector<Panel>& panels) {
+/// The panels two in a row, medians as lines, quartiles shaded, with `log` on logarithmic heights: a whole SVG file.
+inline std::string svg_plot(const std::vector<Panel>& panels, bool log = false) {
   using detail::PanelDrawing;
   const std::size_t columns = std::min<std::size_t>(panels.size(), 2), rows = (panels.size() + 1) / 2;
   std::string svg = detail::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\">\n",
@@ -133,7 +150,7 @@ inline std::string svg_plot(const std::vector<Panel>& panels) {
     const std::size_t row = k / 2, column = k % 2;
     svg += detail::format("<g transform=\"translate(%.0f,%.0f)\">\n", PanelDrawing::width * double(column),
                           PanelDrawing::height * double(row)) +
-           PanelDrawing(panels[k]).text() + "</g>\n";
+           PanelDrawing(panels[k], log).text() + "</g>\n";
   }
   return svg + "</svg>\n";
 }

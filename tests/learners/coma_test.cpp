@@ -245,6 +245,47 @@ TEST_CASE("targets are λ-returns of the target critic at the actions that were 
   }
 }
 
+TEST_CASE("where an episode was cut off the actions that follow are drawn from the policy, by seed and update") {
+  const double epsilon = 0.4;
+  Random random(10);
+  Episode<double> e = random_episode<double>(1, false, random, sizes);
+  e.available.rightCols(3) << 1, 0, 1, 0, 1, 0, 1, 0, 0;  // agent 0 has a choice of 0 and 2
+  const auto batch = batch_of<double>(std::vector{e});
+  Coma<double> coma;
+  const Vector<double> p = 0.5 * random_matrix<double>(coma.layout.size(), 1, random), target = 1.1 * p;
+
+  RecurrentAgent<double>::Scratch scratch;
+  coma.learner.agent().prepare(scratch, 6, 3);
+  Matrix<double> policy(3, 6), q(3, 3);
+  coma.learner.agent().evaluate(p, batch.ragged, {batch.obs, batch.last_actions}, {}, policy, scratch);
+  masked_softmax<double>(policy, batch.available);
+  const double probability = Policy<double>(policy, batch.available, 3, epsilon)(2);
+  ComaCritic<double>::Scratch critic_scratch;
+  coma.learner.critic().prepare(critic_scratch, 1);
+  const Matrix<std::int32_t> follow{{2}, {1}, {0}};
+  coma.learner.critic().evaluate(
+      target, {batch.state.rightCols(1), batch.obs.rightCols(3), follow, batch.last_actions.rightCols(3)}, q,
+      critic_scratch);
+  const auto draws_two = [&](std::uint64_t seed, std::int64_t update) {
+    Coma<double> drawing(team(), {.gamma = 0.9}, seed);
+    drawing.learner.state().updates = update;
+    drawing.learner.critic_loss(p, target, one(batch), 0, epsilon);
+    const double next = (drawing.learner.targets()(0, 0) - e.rewards(0)) / 0.9;
+    const bool two = std::abs(next - q(2, 0)) < 1e-12;  // agent 0's values do not depend on its own action
+    CHECK((two || std::abs(next - q(0, 0)) < 1e-12));
+    return two;
+  };
+  int by_seed = 0, by_update = 0;
+  const int draws = 1000;
+  for (int k = 0; k < draws; ++k) {
+    by_seed += draws_two(static_cast<std::uint64_t>(k), 0);
+    by_update += draws_two(1, k);
+  }
+  REQUIRE((probability > 0.2 && probability < 0.8));
+  for (const int count : {by_seed, by_update})
+    CHECK(std::abs(count - draws * probability) < 5 * std::sqrt(draws * probability * (1 - probability)));
+}
+
 TEST_CASE("an update is a step of the critic for each time step, backwards, then one of the agents") {
   Coma<double> coma, by_hand;
   Random random(6);

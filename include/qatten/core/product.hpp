@@ -193,15 +193,14 @@ class Gemm {
   template <int Panels, int Cols>
   static void tile(Scalar* c, Index c_stride, Index count, const Scalar* a, Index step, const Factor& b, Index j,
                    Index d, const Then<Scalar>& then) {
-    if (b.down == 1)
-      kernel<Panels, Cols>(c, c_stride, count, a, step, b.at(0, j), std::integral_constant<Index, 1>(), b.right, d,
-                           then);
-    else
-      kernel<Panels, Cols>(c, c_stride, count, a, step, b.at(0, j), b.down, std::integral_constant<Index, 1>(), d,
-                           then);
+    if constexpr (Cols > 1)
+      if (b.down == 1)
+        return kernel<Panels, Cols>(c, c_stride, count, a, step, b.at(0, j), std::integral_constant<Index, 1>(),
+                                    b.right, d, then);
+    kernel<Panels, Cols>(c, c_stride, count, a, step, b.at(0, j), b.down, std::integral_constant<Index, 1>(), d, then);
   }
 
-  /// A tile of C. One of B's steps is known to be 1 at compile time.
+  /// A tile of C. One of B's steps is known to be 1 at compile time; of a single column, the one that it never takes.
   template <int Panels, int Cols, class Down, class Right>
   static void kernel(Scalar* c, Index c_stride, Index count, const Scalar* a, Index step, const Scalar* b, Down down,
                      Right right, Index d, const Then<Scalar>& then) {

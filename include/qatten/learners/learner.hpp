@@ -227,7 +227,8 @@ class Learner {
   void prepare(std::span<const EpisodeBatch<Scalar>> tiles) {
     detail::require(!tiles.empty(), "Learner", "the batch has no tiles");
     if (tiles_.size() < tiles.size()) tiles_.resize(tiles.size());
-    scratch_.resize(static_cast<std::size_t>(threads_ == nullptr ? 1 : threads_->count()));
+    const auto workers = static_cast<std::size_t>(threads_ == nullptr ? 1 : threads_->count());
+    if (scratch_.size() < workers) scratch_.resize(workers);
     used_ = tiles.size();
     whole_ = {};
     for (std::size_t k = 0; k < tiles.size(); ++k) {

@@ -185,6 +185,14 @@ TEST_CASE("updates on batches that fit allocate nothing, repacking the batch lit
   CHECK(allocations_of([&] { learner.update(batch); }) == 0);
   CHECK(allocations_of([&] { learner.update(smaller); }) == 0);
   CHECK(allocations_of([&] { learner.update(batch, 1000); }) == 0);  // copies the target
+
+  const Threads threads(2);
+  learner.set_threads(&threads);
+  learner.update(batch);
+  learner.set_threads(nullptr);
+  learner.update(batch);
+  learner.set_threads(&threads);  // their memory is still there
+  CHECK(allocations_of([&] { learner.update(batch); }) == 0);
 }
 
 TEST_CASE("updates of QTRAN, WQMIX and QPLEX that fit allocate nothing") {

@@ -11,7 +11,8 @@
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "qatten-test-XXXXXX").string();
+    const std::string unique(6, 'X');  // mkdtemp fills them in
+    std::string name = (std::filesystem::temp_directory_path() / ("qatten-test-" + unique)).string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = name;
   }

@@ -407,22 +407,10 @@ class ComaLearner {
   }
 
   void update_target(std::int64_t episodes) {
-    const TargetUpdate& rule = options_.target_update;
-    switch (rule.rule) {
-      case TargetUpdate::Rule::every_updates:
-        if (state_.critic.updates - state_.critic.last_target_update < rule.interval) return;
-        state_.critic.last_target_update = state_.critic.updates;
-        state_.target = state_.parameters;
-        return;
-      case TargetUpdate::Rule::every_episodes:
-        if (episodes - state_.last_target_episode < rule.interval) return;
-        state_.last_target_episode = episodes;
-        state_.target = state_.parameters;
-        return;
-      case TargetUpdate::Rule::soft:
-        state_.target += static_cast<Scalar>(rule.tau) * (state_.parameters - state_.target);
-        return;
-    }
+    CriticState<typename Optimizer_::State>& critic = state_.critic;
+    const bool due = critic.updates - critic.last_target_update >= options_.target_update.interval;
+    if (due) critic.last_target_update = critic.updates;
+    detail::follow(options_.target_update, due, episodes, state_);
   }
 
   Agent_ agent_;

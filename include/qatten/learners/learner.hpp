@@ -81,6 +81,25 @@ void check_learning(std::string_view function, const Options& o) {
   require(o.target_update.tau > 0 && o.target_update.tau <= 1, function, "the target's tau must lie in (0, 1]");
 }
 
+/// Lets a learner's target follow its parameters by the rule. `updates_due`: whether `interval` updates have passed.
+template <class State>
+void follow(const TargetUpdate& rule, bool updates_due, std::int64_t episodes, State& state) {
+  using Scalar = typename decltype(state.target)::Scalar;
+  switch (rule.rule) {
+    case TargetUpdate::Rule::every_updates:
+      if (updates_due) state.target = state.parameters;
+      return;
+    case TargetUpdate::Rule::every_episodes:
+      if (episodes - state.last_target_episode < rule.interval) return;
+      state.last_target_episode = episodes;
+      state.target = state.parameters;
+      return;
+    case TargetUpdate::Rule::soft:
+      state.target += static_cast<Scalar>(rule.tau) * (state.parameters - state.target);
+      return;
+  }
+}
+
 }  // namespace detail
 
 /// What a tile must know of the batch that it is a part of.
@@ -167,7 +186,7 @@ class Learner {
                   " is not finite at update " + std::to_string(state_.updates) + "; parameters left as they were");
     optimizer_.update(state_.parameters, gradients_, state_.optimizer);
     ++state_.updates;
-    update_target(episodes);
+    detail::follow(options().target_update, state_.updates % options().target_update.interval == 0, episodes, state_);
     return stats(loss, norm);
   }
   QLearnerStats update(const EpisodeBatch<Scalar>& batch, std::int64_t episodes = 0) {
@@ -277,23 +296,6 @@ class Learner {
     Scalar loss(0);
     for (std::size_t t = 0; t < used_; ++t) loss += tiles_[t].loss;
     return loss;
-  }
-
-  void update_target(std::int64_t episodes) {
-    const TargetUpdate& rule = options().target_update;
-    switch (rule.rule) {
-      case TargetUpdate::Rule::every_updates:
-        if (state_.updates % rule.interval == 0) state_.target = state_.parameters;
-        return;
-      case TargetUpdate::Rule::every_episodes:
-        if (episodes - state_.last_target_episode < rule.interval) return;
-        state_.last_target_episode = episodes;
-        state_.target = state_.parameters;
-        return;
-      case TargetUpdate::Rule::soft:
-        state_.target += static_cast<Scalar>(rule.tau) * (state_.parameters - state_.target);
-        return;
-    }
   }
 
   QLearnerStats stats(Scalar loss, Scalar norm) const {

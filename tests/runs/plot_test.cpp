@@ -113,4 +113,7 @@ TEST_CASE("on logarithmic heights decades are equally high, and what is not posi
   CHECK(heights[2] == detail::PanelDrawing::top);
   CHECK(std::abs(heights[0] + heights[2] - 2 * heights[1]) < 0.11);
   CHECK_THAT(svg, contains(">1</text>") && contains(">10</text>") && contains(">100</text>"));
+  const std::string wide = svg_plot({{"loss", {{"a", summarise({Series{{0, 1}, {1, 1e9}}})}}}}, true);
+  CHECK_THAT(wide,
+             contains(">100</text>") && contains(">10k</text>") && contains(">1M</text>") && contains(">100M</text>"));
 }

@@ -92,15 +92,11 @@ class PanelDrawing {
     return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x_1, y_1, x_2, y_2);
   }
   static std::string label(double x, double y, const char* anchor, double number) {
-    const double size = std::abs(number);
-    const bool millions = size >= 1e6 && size < 1e9, thousands = size >= 1e4 && size < 1e6;
-    return format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g%s</text>\n", x, y, anchor,
-                  millions    ? number / 1e6
-                  : thousands ? number / 1e3
-                              : number,
-                  millions    ? "M"
-                  : thousands ? "k"
-                              : "");
+    const double size = std::abs(number), unit = size < 1e4 || size >= 1e9 ? 1 : size < 1e6 ? 1e3 : 1e6;
+    return format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g%s</text>\n", x, y, anchor, number / unit,
+                  unit == 1e3   ? "k"
+                  : unit == 1e6 ? "M"
+                                : "");
   }
 
   /// Its points; a number that is not finite breaks nothing: it is left out.

@@ -85,7 +85,7 @@ Value lane_expm1(const Value& x) {
   return Value(Scalar(2)) * t / (Value(Scalar(1)) - t);
 }
 
-/// x where y > 0, otherwise 0; and otherwise `other`.
+/// x where y > 0, otherwise 0 or, where given, `other`.
 template <class Scalar>
 Pack<Scalar> where_positive(Pack<Scalar> y, Pack<Scalar> x) {
   return Eigen::internal::pand(Eigen::internal::pcmp_lt(Pack<Scalar>(Scalar(0)).v, y.v), x.v);

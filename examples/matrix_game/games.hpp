@@ -17,14 +17,8 @@ using qatten::Matrix;
 using qatten::Vector;
 
 /// What a mixer can represent: sums of utilities that see what the agents see, sums weighted by the state, QMIX's
-/// monotone and convex functions, or no joint value at all.
-enum class Kind { sum, weighted_sum, qmix, independent };
-
-inline Kind kind_of(const std::string& mixer) {
-  if (mixer == "vdn") return Kind::sum;
-  if (mixer == "qmix") return Kind::qmix;
-  return mixer == "iql" ? Kind::independent : Kind::weighted_sum;
-}
+/// monotone and convex functions, these fitted with weights, every table, or no joint value at all.
+enum class Kind { sum, weighted_sum, qmix, weighted_qmix, complete, independent };
 
 /// A state in which agents decide: its table of payoffs (or exact values), by `joint_index`.
 struct State {
@@ -50,6 +44,8 @@ struct Game {
 };
 
 inline Vector<double> project(Kind kind, const Vector<double>& payoff, const EnvironmentInfo& info) {
+  if (kind == Kind::complete) return payoff;
+  if (kind == Kind::weighted_qmix) return {};  // its fixed point depends on where the weights lead it
   if (kind != Kind::qmix) return qatten::additive_projection(payoff, info.n_agents, info.n_actions).table;
   if (info.n_agents != 2 || info.n_actions > 5) return {};
   return qatten::qmix_projection(payoff, info.n_actions).table;
@@ -102,6 +98,7 @@ inline Game two_step() {
     return actions[0][0] == 0 ? a(qatten::joint_index(actions[1], 2)) : b(qatten::joint_index(actions[2], 2));
   };
   game.expected = [=, info = game.info](Kind kind) {
+    if (kind == Kind::weighted_qmix) return std::vector<Vector<double>>(3);
     const Vector<double> at_a = project(kind, a, info), at_b = project(kind, b, info);
     return std::vector<Vector<double>>{first(at_a.maxCoeff(), at_b.maxCoeff()), at_a, at_b};
   };

@@ -4,6 +4,8 @@
 #include <limits>
 #include <set>
 
+#include "qatten/analysis/joint_table.hpp"
+#include "qatten/analysis/qtran_conditions.hpp"
 #include "qatten/mixers/independent.hpp"
 #include "qatten/mixers/qatten.hpp"
 #include "qatten/mixers/qmix.hpp"
@@ -288,4 +290,68 @@ TEST_CASE("single precision mixers are checked in single precision") {
       check_igm(Matrix<float>(random_matrix(4, 3, 16).cast<float>()), {}, MixerAtState(mixer, none), random);
   CHECK(report.holds);
   CHECK(report.evaluated == 65);
+}
+
+TEST_CASE("IGM of a table is that of the mixer it came from") {
+  const Matrix<double> q = random_matrix(3, 4, 17);
+  Matrix<std::uint8_t> available = Matrix<std::uint8_t>::Ones(3, 4);
+  available(0, 1) = 0;
+  Vector<double> table(81);
+  for (const bool reversed : {false, true}) {
+    for (Index k = 0; k < table.size(); ++k) {
+      const Joint joint = joint_action(k, 4, 3);
+      table(k) = 0;
+      for (Index i = 0; i < 4; ++i) {
+        const double value = q(joint[static_cast<std::size_t>(i)], i);
+        table(k) += reversed && i == 3 ? -value : value;
+      }
+    }
+    Random random(0);
+    const std::function<void(ConstView<double>, View<double>)> value =
+        reversed ? std::function<void(ConstView<double>, View<double>)>(last_reversed) : sum;
+    const IgmReport expected = check_igm(q, available, value, random);
+    const IgmReport report = check_igm(q, available, table);
+    CHECK(report.holds == !reversed);
+    CHECK(report.exhaustive);
+    CHECK(report.greedy.actions == expected.greedy.actions);
+    CHECK(report.best.actions == expected.best.actions);
+    CHECK_THAT(report.gap(), WithinAbs(expected.gap(), 1e-12));
+    CHECK(set_of(report.best_set) == set_of(expected.best_set));
+    CHECK_FALSE(report.qtran);
+  }
+  CHECK_THROWS_WITH(check_igm(q, available, Vector<double>(table.head(80))), testing::contains("joint"));
+  table(7) = std::numeric_limits<double>::quiet_NaN();
+  CHECK_FALSE(check_igm(q, {}, table).holds);
+}
+
+// QTRAN's matrix, its first action worth 4 to either agent: the sum meets the payoff at the optimum and lies above it
+// elsewhere.
+TEST_CASE("QTRAN's conditions are reported by the IGM check") {
+  Matrix<double> q(3, 2);
+  q << 4, 4,  //
+      0, 1,   //
+      0, 0;
+  Vector<double> joint(9);
+  joint << 8, -12, -12, -12, 0, 0, -12, 0, 0;
+  const IgmReport kept = check_igm(q, {}, joint, 0.0);
+  CHECK(kept.holds);
+  CHECK(kept.qtran->greedy == 0);
+  CHECK(kept.qtran->lowest == 0);
+
+  const IgmReport lower = check_igm(q, {}, joint, -0.5);  // V_jt takes half a point off every sum
+  CHECK(lower.qtran->greedy == -0.5);
+  CHECK(lower.qtran->lowest == -0.5);
+  CHECK_THAT(to_string(lower), testing::contains("(4a) is off by -0.5, (4b) by -0.5"));
+
+  joint(8) = 3;  // (C, C): the sum is 0, so (4b) fails there, though the optimum is still the greedy action
+  const IgmReport broken = check_igm(q, {}, joint, 0.0);
+  CHECK(broken.holds);
+  CHECK(broken.qtran->greedy == 0);
+  CHECK(broken.qtran->lowest == -3);
+
+  Matrix<std::uint8_t> available = Matrix<std::uint8_t>::Ones(3, 2);
+  available(2, 0) = 0;  // agent 0 cannot play C
+  CHECK(check_igm(q, available, joint, 0.0).qtran->lowest == 0);
+  available(0, 0) = 0;  // nor A: ū is (B, A), which pays −12
+  CHECK(check_igm(q, available, joint, 0.0).qtran->greedy == 16);
 }

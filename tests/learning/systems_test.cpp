@@ -22,8 +22,8 @@ QtranSizes sizes(const EnvironmentInfo& i, const Agents& agent) {
   return {i.n_agents, i.n_actions, agent.options().hidden_dim, i.state_shape};
 }
 
-/// The joint net must know the payoff of every joint action, the agents play the best one, and their sum keep QTRAN's
-/// conditions: within 0.1.
+/// The joint net must know the payoff of every joint action, the agents play the best one (IGM), and their sum keep
+/// QTRAN's conditions: within 0.1.
 template <template <class> class Net>
 void check_qtran(const QtranLossOptions& weights) {
   using Objective = QtranObjective<Agents, Net<float>>;
@@ -39,13 +39,12 @@ void check_qtran(const QtranLossOptions& weights) {
     Vector<float> joint(q.cols());
     for (Index k = 0; k < q.cols(); ++k) joint(training.taken(k)) = q.col(k).mean();
     const double worst = double((q.rowwise() - training.batch.rewards.row(0)).cwiseAbs().maxCoeff());
-    const QtranConditions conditions =
-        qtran_conditions<float>(training.values(), joint, training.learner->tile().v(0, 0));
-    CAPTURE(seed, worst, conditions.greedy, conditions.lowest);
+    const IgmReport igm = check_igm(training.values(), {}, joint, training.learner->tile().v(0, 0));
+    CAPTURE(seed, worst, to_string(igm));
     CHECK(worst < 0.1);
-    CHECK(std::abs(conditions.greedy) < 0.1);
-    CHECK(conditions.lowest > -0.1);
-    right += greedy(training.values()) == 0;
+    CHECK(std::abs(igm.qtran->greedy) < 0.1);
+    CHECK(igm.qtran->lowest > -0.1);
+    right += igm.holds && igm.greedy.actions == std::vector<int>{0, 0};
   }
   CHECK(right >= 9);
 }

@@ -9,11 +9,13 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "qatten/environments/games/joint_actions.hpp"
 #include "qatten/mixers/mixer.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -31,6 +33,12 @@ struct JointAction {
   double value = 0;  ///< Q_tot
 };
 
+/// How far QTRAN's conditions, which are enough for IGM, hold: qtran_conditions.hpp.
+struct QtranConditions {
+  double greedy = 0;  ///< δ(ū), the residual of (4a)
+  double lowest = 0;  ///< min δ(u) over available u, the residual of (4b)
+};
+
 struct IgmReport {
   bool holds = false;
   bool exhaustive = false;  ///< all joint actions were looked at, so that `holds` is certain
@@ -44,6 +52,8 @@ struct IgmReport {
   double greedy_count = 0;                   ///< how many there are, in all
   std::vector<std::vector<int>> best_set;    ///< members of the joint argmax set, the first few; only if exhaustive
   double best_count = 0;
+
+  std::optional<QtranConditions> qtran{};  ///< of a joint value that comes with a state value
 
   double gap() const { return best.value - greedy.value; }
 };
@@ -67,6 +77,9 @@ inline std::string to_string(const IgmReport& report) {
        << "best   " << detail::joint_to_string(report.best.actions) << " has Q_tot " << report.best.value;
   if (report.exhaustive) text << ", one of " << report.best_count;
   text << "\n";
+  if (report.qtran)
+    text << "QTRAN's conditions: (4a) is off by " << report.qtran->greedy << ", (4b) by "
+         << std::min(report.qtran->lowest, 0.0) << " at worst\n";
   return text.str();
 }
 
@@ -177,6 +190,31 @@ class JointValues {
   double largest_ = 0;
 };
 
+/// Q_tot of joint actions that is known for all of them, by `joint_index`.
+template <class Scalar>
+class TableValues {
+ public:
+  TableValues(const Vector<Scalar>& table, Index n_actions) : table_(table), n_actions_(n_actions) {}
+
+  Index evaluated() const { return table_.size(); }
+  double largest() const {
+    double largest = 0;
+    for (const Scalar& v : table_)
+      if (std::isfinite(double(v))) largest = std::max(largest, std::abs(double(v)));
+    return largest;
+  }
+
+  std::vector<double> operator()(const std::vector<std::vector<int>>& joints) const {
+    std::vector<double> values;
+    for (const std::vector<int>& joint : joints) values.push_back(double(table_(joint_index(joint, n_actions_))));
+    return values;
+  }
+
+ private:
+  const Vector<Scalar>& table_;
+  Index n_actions_;
+};
+
 /// a > b, where NaN is above everything: what is not a number must not pass for a maximum attained.
 inline bool above(double a, double b) { return !(a <= b) && !std::isnan(b); }
 
@@ -211,6 +249,40 @@ std::vector<JointAction> climb(std::vector<JointAction> starts, const ActionSets
     }
   }
   return starts;
+}
+
+/// `check_igm` of whatever gives the values of joint actions.
+template <class Scalar, class Evaluate>
+IgmReport igm_report(ConstView<Scalar> q, ConstView<std::uint8_t> available, Evaluate& evaluate, Random& random,
+                     const IgmOptions& options) {
+  const ActionSets sets = available_actions<Scalar>(q, available);
+  const ActionSets greedy = local_argmax<Scalar>(q, sets);
+  IgmReport report;
+  report.exhaustive = product_size(sets) <= static_cast<double>(options.exhaustive_limit);
+
+  const auto members = product_elements(greedy, options.exhaustive_limit, options.samples, random);
+  report.greedy = extreme(members, evaluate(members), -1);
+  report.greedy_count = product_size(greedy);
+  report.greedy_set.assign(members.begin(),
+                           members.begin() + static_cast<Index>(std::min(options.listed, members.size())));
+
+  const auto joints = product_elements(sets, options.exhaustive_limit, options.samples, random);
+  const std::vector<double> values = evaluate(joints);
+  report.best = extreme(joints, values, +1);
+  if (!report.exhaustive) {
+    std::vector<JointAction> starts{report.greedy, report.best};
+    for (std::size_t k = 0; k < std::min(joints.size(), options.climbs); ++k) starts.push_back({joints[k], values[k]});
+    for (const JointAction& top : climb(starts, sets, evaluate))
+      if (above(top.value, report.best.value)) report.best = top;
+  }
+
+  report.tolerance = options.tolerance * evaluate.largest();
+  report.evaluated = evaluate.evaluated();
+  report.holds = report.gap() <= report.tolerance;
+  for (std::size_t k = 0; report.exhaustive && k < joints.size(); ++k)
+    if (values[k] >= report.best.value - report.tolerance && ++report.best_count <= double(options.listed))
+      report.best_set.push_back(joints[k]);
+  return report;
 }
 
 }  // namespace detail
@@ -283,35 +355,21 @@ IgmReport check_igm(const Eigen::MatrixBase<Q>& q, ConstView<std::uint8_t> avail
   using Scalar = typename Q::Scalar;
   detail::require(options.samples > 0, "check_igm", "samples must be positive");
   const Matrix<Scalar> qs = q;
-  const detail::ActionSets sets = detail::available_actions<Scalar>(qs, available);
-  const detail::ActionSets greedy = detail::local_argmax<Scalar>(qs, sets);
   detail::JointValues<Scalar, Value> evaluate(qs, value);
-  IgmReport report;
-  report.exhaustive = detail::product_size(sets) <= static_cast<double>(options.exhaustive_limit);
+  return detail::igm_report<Scalar>(qs, available, evaluate, random, options);
+}
 
-  const auto members = detail::product_elements(greedy, options.exhaustive_limit, options.samples, random);
-  report.greedy = detail::extreme(members, evaluate(members), -1);
-  report.greedy_count = detail::product_size(greedy);
-  report.greedy_set.assign(members.begin(),
-                           members.begin() + static_cast<Index>(std::min(options.listed, members.size())));
-
-  const auto joints = detail::product_elements(sets, options.exhaustive_limit, options.samples, random);
-  const std::vector<double> values = evaluate(joints);
-  report.best = detail::extreme(joints, values, +1);
-  if (!report.exhaustive) {
-    std::vector<JointAction> starts{report.greedy, report.best};
-    for (std::size_t k = 0; k < std::min(joints.size(), options.climbs); ++k) starts.push_back({joints[k], values[k]});
-    for (const JointAction& top : detail::climb(starts, sets, evaluate))
-      if (detail::above(top.value, report.best.value)) report.best = top;
-  }
-
-  report.tolerance = options.tolerance * evaluate.largest();
-  report.evaluated = evaluate.evaluated();
-  report.holds = report.gap() <= report.tolerance;
-  for (std::size_t k = 0; report.exhaustive && k < joints.size(); ++k)
-    if (values[k] >= report.best.value - report.tolerance && ++report.best_count <= double(options.listed))
-      report.best_set.push_back(joints[k]);
-  return report;
+/// Likewise of the Q_tot of every joint action, by `joint_index`: exhaustive. Throws when `joint` has another size.
+template <class Q>
+IgmReport check_igm(const Eigen::MatrixBase<Q>& q, ConstView<std::uint8_t> available,
+                    const Vector<typename Q::Scalar>& joint, IgmOptions options = {}) {
+  using Scalar = typename Q::Scalar;
+  detail::check_shape("check_igm", "joint", joint, n_joint_actions(q.cols(), q.rows()), 1);
+  const Matrix<Scalar> qs = q;
+  detail::TableValues<Scalar> evaluate(joint, q.rows());
+  options.exhaustive_limit = joint.size();
+  Random unused(0);
+  return detail::igm_report<Scalar>(qs, available, evaluate, unused, options);
 }
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -9,37 +9,41 @@
 #include <algorithm>
 #include <vector>
 
-#include "qatten/core/error.hpp"
+#include "qatten/analysis/igm.hpp"
 #include "qatten/environments/games/joint_actions.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-struct QtranConditions {
-  double greedy = 0;  ///< δ(ū), the residual of (4a)
-  double lowest = 0;  ///< min δ(u), the residual of (4b)
-};
+namespace detail {
 
-/// Of agents' values q (n_actions, n_agents), Q_jt of every joint action by `joint_index` and V_jt, at one state. Ties
-/// go to the first of equals. Throws when `joint` has another size. Allocates.
 template <class Scalar>
-QtranConditions qtran_conditions(ConstView<Scalar> q, const Vector<Scalar>& joint, Scalar v) {
-  const Index n = q.cols(), n_actions = q.rows();
-  detail::check_shape("qtran_conditions", "joint", joint, n_joint_actions(n, n_actions), 1);
-  const auto delta = [&](Index u) {
-    const std::vector<int> actions = joint_action(u, n, n_actions);
-    double sum = double(v) - double(joint(u));
-    for (Index i = 0; i < n; ++i) sum += double(q(actions[static_cast<std::size_t>(i)], i));
+QtranConditions qtran_conditions(ConstView<Scalar> q, ConstView<std::uint8_t> available, const Vector<Scalar>& joint,
+                                 double v) {
+  const ActionSets sets = available_actions<Scalar>(q, available);
+  const auto delta = [&](const std::vector<int>& u) {
+    double sum = v - double(joint(joint_index(u, q.rows())));
+    for (std::size_t i = 0; i < u.size(); ++i) sum += double(q(u[i], static_cast<Index>(i)));
     return sum;
   };
-  std::vector<int> greedy(static_cast<std::size_t>(n));
-  for (Index i = 0; i < n; ++i) {
-    Index best;
-    q.col(i).maxCoeff(&best);
-    greedy[static_cast<std::size_t>(i)] = static_cast<int>(best);
-  }
-  QtranConditions conditions{delta(joint_index(greedy, n_actions)), delta(0)};
-  for (Index u = 1; u < joint.size(); ++u) conditions.lowest = std::min(conditions.lowest, delta(u));
+  const double greedy = delta(product_element(local_argmax<Scalar>(q, sets), 0));
+  QtranConditions conditions{greedy, greedy};
+  for (Index k = 0; k < static_cast<Index>(product_size(sets)); ++k)
+    conditions.lowest = std::min(conditions.lowest, delta(product_element(sets, k)));
   return conditions;
+}
+
+}  // namespace detail
+
+/// `check_igm` of QTRAN's joint value at one state, its conditions among what it reports: agents' values q (n_actions,
+/// n_agents), Q_jt of every joint action by `joint_index`, V_jt. Of ties in q the first is ū. Throws as `check_igm`
+/// does. Allocates.
+template <class Q>
+IgmReport check_igm(const Eigen::MatrixBase<Q>& q, ConstView<std::uint8_t> available,
+                    const Vector<typename Q::Scalar>& joint, typename Q::Scalar v, const IgmOptions& options = {}) {
+  IgmReport report = check_igm(q, available, joint, options);
+  const Matrix<typename Q::Scalar> qs = q;
+  report.qtran = detail::qtran_conditions<typename Q::Scalar>(qs, available, joint, double(v));
+  return report;
 }
 
 }  // namespace qatten::inline QATTEN_ABI

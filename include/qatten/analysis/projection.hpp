@@ -117,9 +117,11 @@ inline Projection project_in_order(const Matrix<double>& centred, const Vector<d
   for (const Index row : rows)
     for (const Index col : cols) cell.push_back(row * static_cast<Index>(cols.size()) + col);
   const double mean = payoff.mean();
-  const Vector<double> sorted = payoff(cell).array() - mean;
-  Vector<double> table(payoff.size());
-  table(cell) = (centred * nonnegative_least_squares(centred, sorted)).array() + mean;
+  Vector<double> sorted(payoff.size()), table = Vector<double>::Constant(payoff.size(), mean);
+  for (Index k = 0; k < payoff.size(); ++k) sorted(k) = payoff(cell[static_cast<std::size_t>(k)]) - mean;
+  const Vector<double> weights = nonnegative_least_squares(centred, sorted);
+  for (Index k = 0; k < payoff.size(); ++k)  // plain loops: this as one of Eigen's expressions compiles for a second
+    for (Index j = 0; j < weights.size(); ++j) table(cell[static_cast<std::size_t>(k)]) += centred(k, j) * weights(j);
   return make_projection(std::move(table), payoff, std::ssize(rows));
 }
 

@@ -2,6 +2,7 @@
 // Views over memory that the caller owns. A matrix is (features, samples), column-major: one column is one sample.
 
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 
 #include "qatten/core/abi.hpp"
@@ -72,5 +73,13 @@ class View : public Eigen::Map<Matrix<Scalar>, Eigen::Unaligned, Eigen::OuterStr
     return *this;
   }
 };
+
+/// How many flags are set. A loop: Eigen's count() of a comparison takes a compiler a quarter of a second.
+inline Index count_set(const ConstView<std::uint8_t>& flags) {
+  Index count = 0;
+  for (Index j = 0; j < flags.cols(); ++j)
+    for (Index i = 0; i < flags.rows(); ++i) count += flags(i, j) != 0;
+  return count;
+}
 
 }  // namespace qatten::inline QATTEN_ABI

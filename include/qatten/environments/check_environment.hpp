@@ -218,7 +218,7 @@ class EnvironmentCheck {
   static std::vector<int> choose(const Matrix<std::uint8_t>& available, Random& chance) {
     std::vector<int> actions;
     for (Index agent = 0; agent < available.cols(); ++agent) {
-      Index skip = chance.integer((available.col(agent).array() != 0).count());
+      Index skip = chance.integer(count_set(available.col(agent)));
       Index action = 0;
       while (available(action, agent) == 0 || skip-- > 0) ++action;
       actions.push_back(static_cast<int>(action));

@@ -145,7 +145,7 @@ class StateAttention {
   /// N of these samples: over how many agents the regulariser averages.
   Index regularised(const Inputs& in) const {
     if (!masked(in)) return in.units.rows() / options_.units * in.units.cols();
-    return (in.alive.array() != 0).count();
+    return count_set(in.alive);
   }
 
   /// From `dattention`, which it uses up. Adds to `gradients` and, when nonlinear, to `dagent_qs`; overwrites `dz`, an

@@ -33,7 +33,7 @@ template <class Scalar>
 void epsilon_greedy(ConstView<Scalar> q, ConstView<std::uint8_t> available, double epsilon, Random& random,
                     std::span<int> actions) {
   for (Index i = 0; i < q.cols(); ++i) {
-    const Index choices = (available.col(i).array() != 0).count();
+    const Index choices = count_set(available.col(i));
     detail::require(choices > 0, "epsilon_greedy", "agent " + std::to_string(i) + " has no available action");
     const bool explore = random.uniform() < epsilon;
     Index skip = explore ? random.integer(choices) : 0, chosen = -1;

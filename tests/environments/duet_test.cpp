@@ -9,66 +9,76 @@
 using namespace qatten;
 using namespace qatten_test;
 
-TEST_CASE("only the two in the light count, the lower index first") {
+TEST_CASE("the actions of who is told and of who is named count, and no other") {
   const Matrix<double> payoff{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}};
   Duet game(4, payoff);
   for (std::uint64_t e = 0; e < 20; ++e) {
-    game.reset(Random(1, "light", e));
-    const auto [i, j] = game.lit();
-    REQUIRE(i < j);
+    game.reset(Random(1, "pair", e));
+    REQUIRE(game.told() != game.named());
+    const auto i = static_cast<std::size_t>(game.told()), j = static_cast<std::size_t>(game.named());
     for (Index joint = 0; joint < n_joint_actions(4, 3); ++joint) {
       const std::vector<int> actions = joint_action(joint, 4, 3);
       const StepResult result = game.step(actions);
-      CHECK(result.reward == payoff(actions[static_cast<std::size_t>(i)], actions[static_cast<std::size_t>(j)]));
+      CHECK(result.reward == payoff(actions[i], actions[j]));
       CHECK(result.terminated);
     }
   }
   CHECK(game.optimal_return() == 9);
-  CHECK(Duet().optimal_return() == 1);
+  CHECK(Duet().optimal_return() == 10);
 }
 
-TEST_CASE("everyone sees the light, and so does the state") {
+TEST_CASE("who is told sees the name, nobody else sees anything, and the state shows both") {
   Duet game(5);
   for (std::uint64_t e = 0; e < 20; ++e) {
-    game.reset(Random(2, "light", e));
+    game.reset(Random(2, "pair", e));
     const Seen seen = look(game);
-    const Vector<float> want = Vector<float>::Unit(5, game.lit().first) + Vector<float>::Unit(5, game.lit().second);
-    for (Index k = 0; k < 5; ++k) CHECK((seen.obs.col(k) == want));
-    CHECK((seen.state.col(0) == want));
-    CHECK((seen.units.reshaped() == want));
+    Matrix<float> obs = Matrix<float>::Zero(5, 5), units = Matrix<float>::Zero(2, 5);
+    obs(game.named(), game.told()) = 1;
+    units(0, game.told()) = units(1, game.named()) = 1;
+    CHECK((seen.obs == obs));
+    CHECK((seen.units == units));
+    CHECK((seen.state.topRows(5) == units.row(0).transpose()));
+    CHECK((seen.state.bottomRows(5) == units.row(1).transpose()));
   }
 }
 
-TEST_CASE("the light falls on every pair equally often") {
-  const int episodes = 10'000;
-  Duet game(5);
+TEST_CASE("every pair is drawn equally often") {
+  const int episodes = 12'000;
+  Duet game(4);
   std::map<std::pair<Index, Index>, int> count;
   for (int e = 0; e < episodes; ++e) {
-    game.reset(Random(3, "light", static_cast<std::uint64_t>(e)));
-    ++count[game.lit()];
+    game.reset(Random(3, "pair", static_cast<std::uint64_t>(e)));
+    ++count[{game.told(), game.named()}];
   }
-  REQUIRE(count.size() == 10);
+  REQUIRE(count.size() == 12);
   double chi_square = 0;
   for (const auto& [pair, times] : count) chi_square += (times - 1000.) * (times - 1000.) / 1000;
-  CHECK(chi_square < 27.88);  // 99.9 % quantile, 9 degrees
+  CHECK(chi_square < 31.26);  // 99.9 % quantile, 11 degrees
 }
 
-TEST_CASE("who does not heed the light tells apart k (n - k) of the pairs") {
+TEST_CASE("what is got by who heeds what it is told, by who does not, and by chance") {
   for (const Index n : {2, 3, 4, 5, 6}) {
-    Index most = 0;
-    for (Index joint = 0; joint < n_joint_actions(n, 2); ++joint) {
+    double most = 0, mean = 0, square = 0;
+    const Index joints = n_joint_actions(n, 2);
+    for (Index joint = 0; joint < joints; ++joint) {
       const std::vector<int> actions = joint_action(joint, n, 2);
-      Index apart = 0;
+      double apart = 0;
       for (std::size_t i = 0; i < actions.size(); ++i)
-        for (std::size_t j = i + 1; j < actions.size(); ++j) apart += actions[i] != actions[j];
+        for (std::size_t j = i + 1; j < actions.size(); ++j) apart += actions[i] != actions[j] ? 10 : 0;
+      apart /= double(n * (n - 1) / 2);
       most = std::max(most, apart);
+      mean += apart / double(joints);
+      square += 10 * apart / double(joints);
     }
-    CHECK(most == n / 2 * (n - n / 2));
+    const Index k = n / 2;
+    CHECK(std::abs(most - 10 * double(k * (n - k)) / double(n * (n - 1) / 2)) < 1e-12);
+    CHECK(std::abs(mean - 5) < 1e-12);
+    CHECK(std::abs(square - mean * mean - 25) < 1e-12);
   }
 }
 
 TEST_CASE("duet passes the conformance check and refuses nonsense") {
-  for (const Index n : {2, 5, 30}) {
+  for (const Index n : {2, 6, 30}) {
     Duet game(n);
     CHECK(check_environment(game) == std::vector<std::string>{});
   }

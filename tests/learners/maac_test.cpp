@@ -368,6 +368,7 @@ TEST_CASE("the counterfactual baseline leaves the expected gradient as it is") {
     const Vector<double> gradient = maac.learner.policy_gradient(p, one(batch)) - regulariser;
     const Matrix<std::int32_t> u = maac.learner.drawn();
     if (!met.insert({u(0), u(1), u(2)}).second) continue;
+    CHECK(same(maac.learner.values(), values(maac.learner.critic(), p, batch.obs.leftCols(3), u)));
     dlogits.setZero();
     double joint = 1;
     for (Index i = 0; i < 3; ++i) {

@@ -44,8 +44,8 @@ class ActorCritic {
   /// pointer; null: by itself.
   void set_threads(const Threads* threads) { threads_ = threads; }
 
-  /// Of a tile of the last batch: y and Q_i of the actions taken (n_agents, transitions), and Q_i of all actions
-  /// (n_actions, n_agents · transitions).
+  /// Of a tile of the last batch: y and Q_i of the actions taken (n_agents, transitions), and the Q_i of all actions
+  /// that the last loss had (n_actions, n_agents · transitions).
   ConstView<Scalar> targets(std::size_t tile = 0) const { return tiles_[tile].targets.leftCols(tiles_[tile].moves); }
   ConstView<Scalar> q_tot(std::size_t tile = 0) const { return tiles_[tile].q_tot.leftCols(tiles_[tile].moves); }
   ConstView<Scalar> values(std::size_t tile = 0) const {

@@ -39,7 +39,7 @@ class AnyLearner {
   /// Whether what `step` gives are logits of a policy, to be drawn from, rather than values.
   virtual bool learns_policy() const = 0;
 
-  /// As in Learner and ActorCritic's; `epsilon` is the exploration that the episodes were played with.
+  /// As in Learner, ComaLearner and MaacLearner; `epsilon` is the exploration that the episodes were played with.
   virtual void set_threads(const Threads* threads) = 0;
   virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes, double epsilon) = 0;
   virtual std::int64_t updates() const = 0;

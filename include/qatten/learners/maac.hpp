@@ -67,7 +67,7 @@ class MaacLearner : public ActorCritic<Agent_, MaacCritic<typename Agent_::Scala
 
   const MaacOptions& options() const { return options_; }
 
-  /// One update; `episodes` is how many were played so far. With what exploration does not matter. Loss, norm, errors
+  /// One update; `episodes` is how many were played so far. How much they explored does not matter. Loss, norm, errors
   /// and values in what it returns are the critic's. Throws, and leaves everything as it was, when a loss or gradient
   /// is not finite. Allocates only when a batch outgrows the former ones.
   QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes, double = 0) {
@@ -83,8 +83,8 @@ class MaacLearner : public ActorCritic<Agent_, MaacCritic<typename Agent_::Scala
     return update(std::span(&batch, 1), episodes);
   }
 
-  /// Of a tile of the last loss or update, the actions that it drew: a' of the critic's, a of the policies' (1, n_agents ·
-  /// transitions).
+  /// Of a tile of the last loss or update, the actions that it drew: a' of the critic's, a of the policies' (1,
+  /// n_agents · transitions).
   ConstView<std::int32_t> drawn(std::size_t tile = 0) const { return drawn(Base::tiles_[tile]); }
 
   /// For gradient checks: the losses of given parameters, the critic's with targets from `target`, the policies' with

@@ -148,7 +148,8 @@ struct ByHand {
           const Vector<double> e = leaky(layer("critic_encoders" + net(j) + "enc_fc1", concatenated(c - i + j, true)));
           value.emplace_back(leaky(layer("value_extractors" + head + ".0", e)));
           if (j == i) continue;
-          const double logit = query.dot(w("key_extractors" + head + ".weight") * e);
+          const Vector<double> key = w("key_extractors" + head + ".weight") * e;
+          const double logit = query.dot(key);
           lambda(j) = std::exp(logit / std::sqrt(double(width)));
           regulariser += s.attend_reg_coef * logit * logit / double(obs.cols() / s.n_agents * (s.n_agents - 1));
         }

@@ -115,3 +115,13 @@ TEST_CASE("raw memory with a stride, and the empty view that stands for not give
   CHECK(ConstView<float>().size() == 0);
   CHECK(View<float>().size() == 0);
 }
+
+TEST_CASE("every second column") {
+  Matrix<float> m{{1, 2, 3, 4}, {5, 6, 7, 8}};
+  CHECK(every(ConstView<float>(m), 0, 2) == Matrix<float>{{1, 3}, {5, 7}});
+  every(View<float>(m), 1, 2).setZero();
+  CHECK(m == Matrix<float>{{1, 0, 3, 0}, {5, 0, 7, 0}});
+  every(View<float>(m.bottomRows(1)), 0, 4).setOnes();
+  CHECK(m(1, 0) == 1);
+  CHECK(every(ConstView<float>(), 1, 2).size() == 0);
+}

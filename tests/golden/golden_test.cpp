@@ -8,6 +8,7 @@
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/io/named_parameters.hpp"
 #include "qatten/learners/coma.hpp"
+#include "qatten/learners/maac.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
@@ -481,7 +482,28 @@ void check_qplex(Golden& golden) {
   check_updates(golden, layout, QObjective(agent, mixer, learner_options(golden)));
 }
 
-// --- coma ------------------------------------------------------------------------------------------------------------
+// --- coma, maac ------------------------------------------------------------------------------------------------------
+
+/// All updates, after the gradient before the first of them has been compared. `policy_loss` is what the file calls it.
+template <class Learner_>
+void check_policy_updates(Golden& golden, const ParameterLayout& layout, const EpisodeBatch<double>& batch,
+                          Learner_& learner, double epsilon, const std::string& policy_loss) {
+  for (Index k = 0; k < golden.size("updates"); ++k) {
+    const std::string step = "step" + std::to_string(k) + ".";
+    const QLearnerStats stats = learner.update(batch, 0, epsilon);
+    REQUIRE(stats.policy);
+    for (const auto& [name, got] : {std::pair{std::string("loss"), stats.loss},
+                                    {"grad_norm", stats.grad_norm},
+                                    {policy_loss, stats.policy->loss},
+                                    {"agent_grad_norm", stats.policy->grad_norm},
+                                    {"advantage_mean", stats.policy->advantage_mean},
+                                    {"pi_max", stats.policy->pi_max}})
+      compare(step + name, Matrix<double>::Constant(1, 1, got), golden.matrix(step + name));
+    compare_targets(golden, step + "targets", batch, learner.targets());
+  }
+  for (const NamedBlock& b : layout.blocks())
+    compare("after." + b.name, block(learner.state().parameters, b), golden.tensor("after." + b.name).weight<double>());
+}
 
 void check_coma(Golden& golden) {
   ParameterLayout layout;
@@ -501,29 +523,41 @@ void check_coma(Golden& golden) {
   const std::span<const EpisodeBatch<double>> tiles(&batch, 1);
   with_optimizer(golden, golden.text("optimizer"), [&]<class Optimizer_>(const Optimizer_& optimizer) {
     ComaLearner<RecurrentAgent<double>, Optimizer_> learner(layout, agent, critic, optimizer, optimizer, options, 1);
-    learner.state().parameters = golden.parameters(layout);
-    learner.state().target = golden.parameters(layout, "target.");
-    const Vector<double> p = learner.state().parameters, target = learner.state().target;
+    const Vector<double> p = learner.state().parameters = golden.parameters(layout);
+    const Vector<double> target = learner.state().target = golden.parameters(layout, "target.");
     Vector<double> gradient = learner.policy_gradient(p, tiles, epsilon);
     gradient += learner.critic_gradient(p, target, tiles, batch.transitions.steps() - 1, epsilon);
     compare_gradients(golden, layout, gradient);
+    check_policy_updates(golden, layout, batch, learner, epsilon, "coma_loss");
+  });
+}
 
-    for (Index k = 0; k < golden.size("updates"); ++k) {
-      const std::string step = "step" + std::to_string(k) + ".";
-      const QLearnerStats stats = learner.update(batch, 0, epsilon);
-      REQUIRE(stats.policy);
-      for (const auto& [name, got] : {std::pair{"loss", stats.loss},
-                                      {"grad_norm", stats.grad_norm},
-                                      {"coma_loss", stats.policy->loss},
-                                      {"agent_grad_norm", stats.policy->grad_norm},
-                                      {"advantage_mean", stats.policy->advantage_mean},
-                                      {"pi_max", stats.policy->pi_max}})
-        compare(step + name, Matrix<double>::Constant(1, 1, got), golden.matrix(step + name));
-      compare_targets(golden, step + "targets", batch, learner.targets());
-    }
-    for (const NamedBlock& b : layout.blocks())
-      compare("after." + b.name, block(learner.state().parameters, b),
-              golden.tensor("after." + b.name).weight<double>());
+void check_maac(Golden& golden) {
+  ParameterLayout layout;
+  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const MaacCritic<double> critic(layout, "critic",
+                                  {.n_agents = golden.size("n_agents"),
+                                   .n_actions = golden.size("n_actions"),
+                                   .obs_shape = golden.size("obs_dim"),
+                                   .hidden = golden.size("critic_hidden"),
+                                   .attend_heads = golden.size("attend_heads"),
+                                   .attend_reg_coef = golden.number("attend_reg_coef"),
+                                   .share_parameters = golden.size("share_parameters") != 0});
+  const MaacOptions options{.gamma = golden.number("gamma"),
+                            .reward_scale = golden.number("reward_scale"),
+                            .grad_norm_clip = golden.number("grad_norm_clip"),
+                            .policy_grad_norm_clip = golden.number("policy_grad_norm_clip"),
+                            .target_update = {.rule = TargetUpdate::Rule::soft, .tau = golden.number("tau")}};
+  const EpisodeBatch<double> batch = read_batch(golden);
+  const std::span<const EpisodeBatch<double>> tiles(&batch, 1);
+  with_optimizer(golden, golden.text("optimizer"), [&]<class Optimizer_>(const Optimizer_& optimizer) {
+    MaacLearner<RecurrentAgent<double>, Optimizer_> learner(layout, agent, critic, optimizer, optimizer, options, 1);
+    const Vector<double> p = learner.state().parameters = golden.parameters(layout);
+    const Vector<double> target = learner.state().target = golden.parameters(layout, "target.");
+    Vector<double> gradient = learner.policy_gradient(p, tiles);
+    gradient += learner.critic_gradient(p, target, tiles);
+    compare_gradients(golden, layout, gradient);
+    check_policy_updates(golden, layout, batch, learner, 0, "policy_loss");
   });
 }
 
@@ -547,6 +581,8 @@ void check(const std::filesystem::path& path) {
     check_qplex(golden);
   } else if (name == "coma") {
     check_coma(golden);
+  } else if (name == "maac") {
+    check_maac(golden);
   } else {
     FAIL("unknown case '" << name << "'");
   }

@@ -797,6 +797,171 @@ def coma(rng, scale, **options):
     return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
 
 
+# --- MAAC (Iqbal and Sha 2019) ----------------------------------------------------------------------------------------
+
+
+class Random:
+    """The library's random streams: Philox4x32-10 (Salmon et al. 2011) keyed by the seed, counted from a name."""
+
+    def __init__(self, seed, purpose, index):
+        name = 0xCBF29CE484222325
+        for letter in purpose.encode():
+            name = (name ^ letter) * 0x100000001B3 % 2**64
+        name = (name + 0x9E3779B97F4A7C15 * index) % 2**64
+        self.key, self.stream = (seed % 2**32, seed >> 32), (name % 2**32, name >> 32)
+        self.words, self.blocks = [], 0
+
+    def bits(self):
+        if not self.words:
+            c, (k, l) = (self.blocks % 2**32, self.blocks >> 32, *self.stream), self.key
+            for _ in range(10):
+                a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+                c = ((b >> 32) ^ c[1] ^ k, b % 2**32, (a >> 32) ^ c[3] ^ l, a % 2**32)
+                k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32
+            self.words, self.blocks = list(c), self.blocks + 1
+        return self.words.pop(0)
+
+    def uniform(self):
+        high = self.bits() >> 5
+        return (high << 26 | self.bits() >> 6) * 2.0**-53
+
+
+def draw_actions(m, e, pi, purpose, update):
+    """Draws [B, T, n] from pi [B, T, n, A]: an episode's stream is numbered by its place among the longest first."""
+    lengths = e["mask"].sum(1).long().tolist()
+    actions = torch.zeros(pi.shape[:3], dtype=torch.int64)
+    for place, b in enumerate(sorted(range(len(lengths)), key=lambda b: -lengths[b])):
+        random = Random(1, purpose, update * 2**20 + place)
+        for t, i in itertools.product(range(lengths[b]), range(m["n_agents"])):
+            rest = random.uniform() - pi[b, t, i].cumsum(0)
+            actions[b, t, i] = int(torch.nonzero((rest < 0) & (pi[b, t, i] > 0))[0])
+    return actions
+
+
+def leaky(x):
+    return F.leaky_relu(x, 0.01)
+
+
+def maac_critic(m, p, obs, actions):
+    """Values [R, n, A] of all actions of each agent, from obs [R, n, O] and actions [R, n]; and the regulariser."""
+    n, shared = m["n_agents"], m["share_parameters"]
+    taken = F.one_hot(actions, m["n_actions"]).to(obs.dtype)
+    ids = torch.eye(n).expand(len(obs), n, n) if shared else torch.zeros(len(obs), n, 0)
+    net = [0 if shared else i for i in range(n)]
+    seen, seen_and_done = torch.cat([obs, ids], 2), torch.cat([obs, taken, ids], 2)
+    s = [leaky(linear(p, f"critic.state_encoders.{net[i]}.s_enc_fc1", seen[:, i])) for i in range(n)]
+    e = [leaky(linear(p, f"critic.critic_encoders.{net[i]}.enc_fc1", seen_and_done[:, i])) for i in range(n)]
+    values, regulariser = [], 0
+    for i in range(n):
+        others, parts = torch.stack(e[:i] + e[i + 1 :], 1), [s[i]]
+        for h in range(m["attend_heads"]):
+            keys = linear(p, f"critic.key_extractors.{h}", others)
+            logits = (keys * linear(p, f"critic.selector_extractors.{h}", s[i])[:, None]).sum(2)
+            attention = (logits / keys.shape[2] ** 0.5).softmax(1)
+            parts.append((attention[..., None] * leaky(linear(p, f"critic.value_extractors.{h}.0", others))).sum(1))
+            regulariser = regulariser + m["attend_reg_coef"] * (logits**2).mean()
+        y = leaky(linear(p, f"critic.critics.{net[i]}.critic_fc1", torch.cat(parts, 1)))
+        values.append(linear(p, f"critic.critics.{net[i]}.critic_fc2", y))
+    return torch.stack(values, 1), regulariser
+
+
+def draw_maac_critic(rng, m):
+    n, width, heads, actions = m["n_agents"], m["critic_hidden"], m["attend_heads"], m["n_actions"]
+    inputs, layers = m["obs_dim"] + (n if m["share_parameters"] else 0), []
+    for i in range(1 if m["share_parameters"] else n):
+        layers += [(f"critic_encoders.{i}.enc_fc1", inputs + actions, width, True)]
+        layers += [(f"state_encoders.{i}.s_enc_fc1", inputs, width, True)]
+        layers += [(f"critics.{i}.critic_fc1", 2 * width, width, True), (f"critics.{i}.critic_fc2", width, actions, True)]
+    for h, part in itertools.product(range(heads), ("key_extractors.{}", "selector_extractors.{}", "value_extractors.{}.0")):
+        layers += [(part.format(h), width, width // heads, part.startswith("value"))]
+    return draw_layers(rng, "critic", layers)
+
+
+def policies(m, p, e):
+    """Logits, probabilities and their logarithms [B, T+1, n, A]; log 0 is 0. Padding has uniform policies."""
+    available = e["available_actions"].bool() | ~e["filled"].bool()[..., None, None]
+    logits = unroll(m, p, e)
+    masked = logits.masked_fill(~available, -float("inf"))
+    return logits * available, masked.softmax(3), masked.log_softmax(3).masked_fill(~available, 0.0)
+
+
+def of_actions(x, actions):
+    return x.gather(-1, actions[..., None]).squeeze(-1)
+
+
+def maac_critic_loss(m, p, target, e, update):
+    real, n = e["mask"].bool(), m["n_agents"]
+    with torch.no_grad():
+        _, pi, log_pi = (x[:, 1:] for x in policies(m, target, e))
+        follow = draw_actions(m, e, pi, "next actions", update)
+        values = maac_critic(m, target, e["obs"][:, 1:].flatten(0, 1), follow.flatten(0, 1))[0]
+        soft = of_actions(values, follow.flatten(0, 1)).reshape(follow.shape) - of_actions(log_pi, follow) / m["reward_scale"]
+        going_on = m["gamma"] * (1 - e["terminated"][:, :-1, None].double())
+        targets = (e["reward"][:, :-1, None] + going_on * soft) * real[..., None]
+    u = e["actions"][:, :-1][real]
+    values, regulariser = maac_critic(m, p, e["obs"][:, :-1][real], u)
+    return ((of_actions(values, u) - targets[real]) ** 2).mean(0).sum() + regulariser, targets
+
+
+def maac_policy_loss(m, p, e, update):
+    """The loss, the advantages and the policies' largest probabilities, of real steps."""
+    real = e["mask"].bool()
+    logits, pi, log_pi = (x[:, :-1] for x in policies(m, p, e))
+    drawn = draw_actions(m, e, pi.detach(), "policy actions", update)[real]
+    logits, pi, log_pi = (x[real] for x in (logits, pi, log_pi))
+    q = maac_critic(m, p, e["obs"][:, :-1][real], drawn)[0].detach()
+    advantages = of_actions(q, drawn) - (pi * q).sum(2).detach()
+    log_taken = of_actions(log_pi, drawn)
+    losses = log_taken * (log_taken / m["reward_scale"] - advantages).detach() + 1e-3 * (logits**2).mean(2)
+    return losses.mean(0).sum(), advantages, pi.max(2)[0]
+
+
+def maac(rng, scale, **options):
+    """`updates` updates on one batch: a step of the critic, then one of the policies, then the targets of both move."""
+    m = learner_sizes(rng, scale, "maac", **options)
+    del m["loss_scale"]
+    m["attend_heads"] = between(rng, 1, 4) if scale == "small" else 4
+    m["critic_hidden"] = m["attend_heads"] * between(rng, 2, 4) if scale == "small" else 128
+    e = draw_episodes(rng, m)
+    parameters = []
+    for _ in ("online", "target"):
+        inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
+        agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
+        parameters.append({**agent, **draw_maac_critic(rng, m)})
+    p, target = parameters
+    tensors = {**e, **{name: x.clone() for name, x in p.items()}}
+    tensors.update({f"target.{name}": x.clone() for name, x in target.items()})
+    require_grad(*p.values())
+    agent, critic = ([x for name, x in p.items() if name.startswith(part)] for part in ("agent.", "critic."))
+    own = () if m["share_parameters"] else ("critic.state_encoders", "critic.critics")
+    common = [x for name, x in p.items() if name.startswith("critic.") and not name.startswith(own)]
+    agent_updates, critic_updates = make_optimizer(m, agent), make_optimizer(m, critic)
+    (maac_critic_loss(m, p, target, e, 0)[0] + maac_policy_loss(m, p, e, 0)[0]).backward()
+    tensors.update(gradients(p))
+    for k in range(m["updates"]):
+        loss, targets = maac_critic_loss(m, p, target, e, k)
+        critic_updates.zero_grad()
+        loss.backward()
+        for x in common:
+            x.grad /= m["n_agents"]
+        found = {"loss": loss}
+        found["grad_norm"] = torch.nn.utils.clip_grad_norm_(critic, m["grad_norm_clip"] * m["n_agents"])
+        critic_updates.step()
+        loss, advantages, largest = maac_policy_loss(m, p, e, k)
+        agent_updates.zero_grad()
+        loss.backward()
+        found["policy_loss"] = loss
+        found["agent_grad_norm"] = torch.nn.utils.clip_grad_norm_(agent, m["policy_grad_norm_clip"])
+        agent_updates.step()
+        with torch.no_grad():
+            for name, x in target.items():
+                x += m["tau"] * (p[name] - x)
+        found.update(advantage_mean=advantages.mean(), pi_max=largest.mean())
+        tensors.update({f"step{k}.{name}": x.detach().reshape(1) for name, x in found.items()})
+        tensors[f"step{k}.targets"] = targets
+    return m, {**tensors, **{f"after.{name}": x for name, x in p.items()}}
+
+
 # --- all files --------------------------------------------------------------------------------------------------------
 
 
@@ -860,6 +1025,11 @@ def cases():
         options = {"optimizer": rule, "td_lambda": td_lambda, "epsilon": epsilon}
         words = [rule, "lambda" if td_lambda else "one_step"] + ([] if epsilon else ["no_exploration"])
         yield "learner_coma_" + "_".join(words), coma, {**options, "grad_norm_clip": 0.1 if epsilon == 0.05 else 10.0}
+    for rule, shared, clips in (("adam", 0, (10.0, 0.5)), ("adam", 1, (0.01, 0.01)), ("rmsprop", 1, (10.0, 0.5))):
+        options = {"optimizer": rule, "share_parameters": shared, "tau": 0.1, "attend_reg_coef": 0.001 if shared else 0.1}
+        options.update(grad_norm_clip=clips[0], policy_grad_norm_clip=clips[1], reward_scale=5.0 if shared else 100.0)
+        words = [rule, "shared" if shared else "separate"] + (["clipped"] if clips[0] < 1 else [])
+        yield "learner_maac_" + "_".join(words), maac, options
 
 
 def main():

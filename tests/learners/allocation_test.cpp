@@ -24,6 +24,7 @@
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
 #include "qatten/learners/coma.hpp"
+#include "qatten/learners/maac.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
@@ -242,6 +243,24 @@ TEST_CASE("updates of COMA that fit allocate nothing") {
   CHECK(allocations_of([&] { learner.update(smaller, 0, 0.1); }) == 0);
   while (learner.state().critic.last_target_update == 0)
     CHECK(allocations_of([&] { learner.update(batch, 0, 0.1); }) == 0);
+}
+
+TEST_CASE("updates of MAAC that fit allocate nothing") {
+  Random random(2);
+  const auto episodes = random_episodes<float>({3, 5, 2}, random), shorter = random_episodes<float>({2, 1}, random);
+  const auto batch = batch_of<float>(episodes), smaller = batch_of<float>(shorter);
+  for (const bool share : {true, false}) {
+    ParameterLayout layout;
+    const RecurrentAgent<float> agent(layout, "agent",
+                                      {.n_agents = 2, .n_actions = 3, .obs_shape = 3, .hidden_dim = 8});
+    const MaacCritic<float> critic(
+        layout, "critic", {.n_agents = 2, .n_actions = 3, .obs_shape = 3, .hidden = 16, .share_parameters = share});
+    MaacLearner<RecurrentAgent<float>, Adam<float>> learner(layout, agent, critic, Adam<float>(), Adam<float>(), {}, 3);
+    learner.update(batch, 0);
+    CHECK(allocations_of([&] { learner.update(batch, 0); }) == 0);
+    CHECK(allocations_of([&] { learner.update(smaller, 0); }) == 0);
+    CHECK(allocations_of([&] { learner.update(batch, 0); }) == 0);
+  }
 }
 #else
 TEST_CASE("allocations are not counted here") {

@@ -20,6 +20,7 @@ double softplus(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::l
 const ActivationCase activations[] = {
     {Activation::identity, [](double x) { return x; }, [](double) { return 1.; }},
     {Activation::relu, [](double x) { return x > 0 ? x : 0; }, [](double x) { return x > 0 ? 1. : 0.; }},
+    {Activation::leaky_relu, [](double x) { return x > 0 ? x : 0.01 * x; }, [](double x) { return x > 0 ? 1. : 0.01; }},
     {Activation::elu, [](double x) { return x > 0 ? x : std::expm1(x); },
      [](double x) { return x > 0 ? 1. : std::exp(x); }},
     {Activation::tanh, [](double x) { return std::tanh(x); },

@@ -70,7 +70,7 @@ TEST_CASE("a file of options is read strictly") {
   CHECK(error(R"({"t_max": true})") == "option t_max: got 'true', expected a whole number, at least 1");
   CHECK(error(R"({"mixer": 3})") ==
         "option mixer: got '3', expected one of iql, vdn, qmix, qatten, qatten-pymarl2, qlinear, qplex, qtran_base, "
-        "qtran_alt, cw_qmix, ow_qmix, coma");
+        "qtran_alt, cw_qmix, ow_qmix, coma, maac");
   CHECK(error(R"({"lr": null})") == "option lr: got 'null', expected a number, positive");
   CHECK(holds(error(R"({"gama": 0.9})"), "there is no option 'gama'; the nearest is 'gamma'"));
   CHECK(holds(error(R"({"env_args": 3})"), "env_args is 3, expected an object"));

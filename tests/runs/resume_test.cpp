@@ -118,7 +118,7 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
     std::int64_t at;
     bool done = false;
   };
-  const Assignments changes = GENERATE(Assignments{}, small_coma);
+  const Assignments changes = GENERATE(Assignments{}, small_coma, small_maac);
   CAPTURE(changes.size());
   const TemporaryFolder temporary;
   REQUIRE(train(new_folder(temporary, "undisturbed"), {}, changes));

@@ -35,6 +35,7 @@ TEST_CASE("every combination that can be named trains, and repeats itself") {
           for (const auto& [name, text] : small_coma) set_option(options, name, text);
           options.t_max = 300;
         }
+        if (mixer == "maac") options.td_lambda = 0;
         const auto trainer = make_trainer(options, stumbles()), again = make_trainer(options, stumbles());
         const Vector<float> before = trainer->learner().state().parameters;
         Listener listener;
@@ -187,6 +188,59 @@ TEST_CASE("COMA's rates, discounts and target interval reach agents and critic")
   CHECK(old_target.at("target") == 0);
   for (const Assignments& change : {Assignments{{"gamma", "0.5"}}, {{"td_lambda", "0"}}, {{"grad_norm_clip", "1e-3"}}})
     CHECK(moved(change).at("critic.fc1.weight") != usual.at("critic.fc1.weight"));
+}
+
+TEST_CASE("MAAC's options reach its critic and its learner") {
+  TrainingOptions o = small_options();
+  for (const auto& [name, text] : small_maac) set_option(o, name, text);
+  for (const bool share : {true, false}) {
+    o.share_parameters = share;
+    o.n_head = 8;
+    o.attend_reg_coef = 0.25;
+    o.reward_scale = 7;
+    o.gamma = 0.75;
+    o.grad_norm_clip = 3;
+    const auto any = make_learner<float>(o, Stumble().info());
+    auto* learner = dynamic_cast<LearnerOf<MaacLearner<RecurrentAgent<float>, AnyOptimizer<float>>>*>(any.get());
+    REQUIRE(learner != nullptr);
+    const MaacCriticSizes& sizes = learner->learner().critic().sizes();
+    CHECK(sizes.attend_heads == 8);
+    CHECK(sizes.hidden == 128);
+    CHECK(sizes.attend_reg_coef == 0.25);
+    CHECK(sizes.share_parameters == share);
+    CHECK(learner->learner().options().reward_scale == 7);
+    CHECK(learner->learner().options().gamma == 0.75);
+    CHECK(learner->learner().options().grad_norm_clip == 3);
+    CHECK(learner->learner().options().policy_grad_norm_clip == 0.5);
+    CHECK(learner->learner().options().target_update.tau == 0.05);
+    CHECK(any->learns_policy());
+    CHECK(any->layout().find("critic.key_extractors.7.weight").rows == 16);
+  }
+}
+
+TEST_CASE("weight decay is for MAAC's critic alone") {
+  const auto trained = [](const char* weight_decay) {
+    TrainingOptions o = small_options();
+    for (const auto& [name, text] : small_maac) set_option(o, name, text);
+    set_option(o, "weight_decay", weight_decay);
+    set_option(o, "critic_lr", "1e-30");  // the policies read the critic
+    o.t_max = 100;
+    o.updates_per_episode = {1, 1000};  // one update is made
+    const auto trainer = make_trainer(o, stumbles());
+    Listener listener;
+    trainer->run(listener);
+    CHECK(trainer->learner().updates() == 1);
+    return trainer->learner().state();
+  };
+  const auto without = trained("0"), with = trained("0.5");
+  const auto moment = [](const LearnerState<float>& s, bool critic) {
+    return std::get<AdamState<float>>(critic ? s.critic->optimizer : s.optimizer).m;
+  };
+  const auto changed = [&](bool critic) {
+    return double((moment(without, critic) - moment(with, critic)).cwiseAbs().maxCoeff());
+  };
+  CHECK(changed(true) > 1e-3);
+  CHECK(changed(false) == 0);
 }
 
 TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {

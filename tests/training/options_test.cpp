@@ -133,6 +133,29 @@ TEST_CASE("coma is on-policy, with PyMARL's settings") {
         {"updates_per_episode", "2/8"}});
 }
 
+TEST_CASE("maac is off-policy, with its authors' settings and one-step targets") {
+  // shariqiqbal2810/MAAC 6174a01, main.py and algorithms/attention_sac.py.
+  for (const char* preset : {"pymarl", "pymarl2"}) {
+    const TrainingOptions o = with({{"mixer", "maac"}, {"preset", preset}});
+    CHECK(o.optimizer == "adam");
+    CHECK(o.lr == 0.001);
+    CHECK(o.critic_lr == 0.001);
+    CHECK(o.weight_decay == 0.001);
+    CHECK(o.target_update_interval_or_tau == 0.001);
+    CHECK(o.n_head == 4);
+    CHECK(o.attend_reg_coef == 0.001);
+    CHECK(o.reward_scale == 100);
+    CHECK(o.gamma == 0.99);
+    CHECK(o.td_lambda == 0);
+    CHECK(o.epsilon_start == 0);
+    CHECK(o.epsilon_finish == 0);
+    CHECK(o.buffer_size == 5000);
+  }
+  CHECK(with({{"mixer", "maac"}, {"attend_heads", "2"}}).n_head == 2);
+  CHECK_THROWS_WITH(with({{"mixer", "maac"}, {"td_lambda", "0.6"}}), contains("expected td_lambda 0"));
+  CHECK_THROWS_WITH(with({{"reward_scale", "0"}}), contains("expected a number, positive"));
+}
+
 TEST_CASE("options that do not go together are an error") {
   CHECK_THROWS_WITH(with({{"batch_size", "64"}, {"buffer_size", "63"}}), contains("no batch would ever be full"));
   CHECK_THROWS_WITH(with({{"agent", "ff"}, {"use_layer_norm", "true"}}), contains("use_layer_norm"));

@@ -151,12 +151,30 @@ inline std::unique_ptr<AnyLearner<float>> small_coma_learner(const TrainingOptio
       ComaOptions{.target_update = target_update(o)}, static_cast<std::uint64_t>(o.seed));
 }
 
-/// Qatten's, or with mixer coma a policy's.
+inline const Assignments small_maac = {{"mixer", "maac"},
+                                       {"td_lambda", "0"},
+                                       {"target_update_interval_or_tau", "0.05"},
+                                       {"critic_lr", "0.002"},
+                                       {"epsilon_start", "0.1"}};
+
+inline std::unique_ptr<AnyLearner<float>> small_maac_learner(const TrainingOptions& o, const EnvironmentInfo& i) {
+  ParameterLayout layout;
+  const RecurrentAgent<float> agent(layout, "agent", agent_options(o, i));
+  MaacCriticSizes sizes = maac_critic_sizes(o, i);
+  sizes.hidden = 12;
+  return std::make_unique<LearnerOf<MaacLearner<RecurrentAgent<float>, AnyOptimizer<float>>>>(
+      layout, agent, MaacCritic<float>(layout, "critic", sizes), make_optimizer<float>(o), make_optimizer<float>(o),
+      MaacOptions{.target_update = target_update(o)}, static_cast<std::uint64_t>(o.seed));
+}
+
+/// Qatten's, or with mixer coma or maac a policy's.
 inline std::unique_ptr<Trainer> small_trainer(const TrainingOptions& o, const EnvironmentFactory& make = stumbles()) {
   auto rollout = std::make_unique<ParallelRollout>(make, o.batch_size_run, o.env_threads);
   std::unique_ptr<AnyLearner<float>> learner;
   if (o.mixer == "coma") {
     learner = small_coma_learner(o, rollout->info());
+  } else if (o.mixer == "maac") {
+    learner = small_maac_learner(o, rollout->info());
   } else {
     learner = small_learner(o, rollout->info());
   }

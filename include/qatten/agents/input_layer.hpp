@@ -1,9 +1,9 @@
 #pragma once
 // An agent's first layer, on its observation o, the action a it took before and its own index i:
 //
-//   y = relu(W [o; onehot(a); onehot(i)] + b) = relu(W_o o + W_{:,a} + W_{:,i} + b)
+//   y = f(W [o; onehot(a); onehot(i)] + b) = f(W_o o + W_{:,a} + W_{:,i} + b)      f is ReLU for agents
 //
-// The one-hot parts are columns of W looked up, not products. Backward, with δ = ∂L/∂y ∘ [y > 0]:
+// The one-hot parts are columns of W looked up, not products. Backward, with δ = ∂L/∂y ∘ f':
 //
 //   ∂W_o += δ oᵀ,   ∂W_{:,a} += δ,   ∂W_{:,i} += δ,   ∂b += δ 1,   ∂o = W_oᵀ δ
 
@@ -12,6 +12,7 @@
 #include "qatten/agents/agent.hpp"
 #include "qatten/core/math.hpp"
 #include "qatten/core/product.hpp"
+#include "qatten/nn/activation.hpp"
 #include "qatten/nn/initialise.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -22,10 +23,11 @@ template <class Scalar>
 class InputLayer {
  public:
   InputLayer(ParameterLayout& layout, const std::string& name, const AgentOptions& options, Index outputs, Index group,
-             Index first_agent)
+             Index first_agent, Activation activation = Activation::relu)
       : options_(options),
         group_(group),
         first_agent_(first_agent),
+        activation_(activation),
         weight_(layout.add(name + ".weight", outputs, id_column() + (options.obs_agent_id ? options.n_agents : 0))),
         bias_(layout.add(name + ".bias", outputs)) {}
 
@@ -54,14 +56,21 @@ class InputLayer {
         at.store(y.col(j).data(), sum);
       });
     }
-    product<Scalar>(y, w.leftCols(options_.obs_shape), in.obs, {.add = true, .relu = true});
+    const bool relu = activation_ == Activation::relu;
+    product<Scalar>(y, w.leftCols(options_.obs_shape), in.obs, {.add = true, .relu = relu});
+    if (!relu) activate(activation_, y);
   }
 
   /// From y of `forward`. Adds to `gradients`, uses up `dy`, overwrites `dobs`; an empty one is not computed.
   void backward(const Vector<Scalar>& p, const AgentInputs<Scalar>& in, ConstView<Scalar> y, View<Scalar> dy,
                 Vector<Scalar>& gradients, View<Scalar> dobs) const {
     View<Scalar> dw = block(gradients, weight_);
-    rectify_backward<Scalar>(y, dy, block(gradients, bias_));
+    if (activation_ == Activation::relu) {
+      rectify_backward<Scalar>(y, dy, block(gradients, bias_));
+    } else {
+      activate_backward(activation_, y, dy);
+      add_columns<Scalar>(block(gradients, bias_), dy);
+    }
     for (Index j = 0; j < dy.cols(); ++j) {
       if (options_.obs_agent_id) dw.col(id_column() + agent(j)) += dy.col(j);
       if (const Index a = last_action(in, j); a >= 0) dw.col(options_.obs_shape + a) += dy.col(j);
@@ -80,6 +89,7 @@ class InputLayer {
 
   AgentOptions options_;
   Index group_, first_agent_;
+  Activation activation_;
   Block weight_, bias_;
 };
 

@@ -93,16 +93,9 @@ class Team {
   /// How far apart one network's columns lie.
   Index stride() const { return static_cast<Index>(networks_.size()); }
 
-  template <class S>
-  ConstView<S> columns(ConstView<S> x, std::size_t k) const {
-    if (x.size() == 0) return {};
-    return {x.data() + static_cast<Index>(k) * x.outerStride(), x.rows(), x.cols() / stride(),
-            x.outerStride() * stride()};
-  }
-  View<Scalar> columns(View<Scalar> x, std::size_t k) const {
-    if (x.size() == 0) return {};
-    return {x.data() + static_cast<Index>(k) * x.outerStride(), x.rows(), x.cols() / stride(),
-            x.outerStride() * stride()};
+  template <class AnyView>
+  AnyView columns(AnyView x, std::size_t k) const {
+    return every(x, static_cast<Index>(k), stride());
   }
   AgentInputs<Scalar> inputs(const AgentInputs<Scalar>& in, std::size_t k) const {
     return {columns(in.obs, k), columns(in.last_actions, k)};

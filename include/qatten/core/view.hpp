@@ -82,4 +82,16 @@ inline Index count_set(const ConstView<std::uint8_t>& flags) {
   return count;
 }
 
+/// Every `step`-th column, from `first` on: a wider stride, no copy. The number of columns is a multiple of `step`.
+template <class Scalar>
+ConstView<Scalar> every(ConstView<Scalar> x, Index first, Index step) {
+  if (x.size() == 0) return {};
+  return {x.data() + first * x.outerStride(), x.rows(), x.cols() / step, x.outerStride() * step};
+}
+template <class Scalar>
+View<Scalar> every(View<Scalar> x, Index first, Index step) {
+  if (x.size() == 0) return {};
+  return {x.data() + first * x.outerStride(), x.rows(), x.cols() / step, x.outerStride() * step};
+}
+
 }  // namespace qatten::inline QATTEN_ABI

@@ -13,7 +13,7 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-/// A `Learner::State`, or a `ComaLearner::State`, of any learner.
+/// A `Learner::State`, or an `ActorCritic::State`, of any learner.
 template <class Scalar>
 struct LearnerState {
   Vector<Scalar> parameters;
@@ -39,7 +39,7 @@ class AnyLearner {
   /// Whether what `step` gives are logits of a policy, to be drawn from, rather than values.
   virtual bool learns_policy() const = 0;
 
-  /// As in Learner and ComaLearner; `epsilon` is the exploration that the episodes were played with.
+  /// As in Learner, ComaLearner and MaacLearner; `epsilon` is the exploration that the episodes were played with.
   virtual void set_threads(const Threads* threads) = 0;
   virtual QLearnerStats update(std::span<const EpisodeBatch<Scalar>> tiles, std::int64_t episodes, double epsilon) = 0;
   virtual std::int64_t updates() const = 0;
@@ -51,7 +51,7 @@ class AnyLearner {
   virtual void restore(LearnerState<Scalar> state) = 0;
 };
 
-/// `Learner_` is a QLearner, any other Learner, or a ComaLearner, whose optimiser is AnyOptimizer.
+/// `Learner_` is a QLearner, any other Learner, a ComaLearner or a MaacLearner, whose optimiser is AnyOptimizer.
 template <class Learner_>
 class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
  public:

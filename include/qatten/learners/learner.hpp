@@ -75,7 +75,8 @@ namespace detail {
 template <class Options>
 void check_learning(std::string_view function, const Options& o) {
   require(o.gamma >= 0 && o.gamma <= 1, function, "gamma must lie in [0, 1]");
-  require(o.td_lambda >= 0 && o.td_lambda <= 1, function, "td_lambda must lie in [0, 1]");
+  if constexpr (requires { o.td_lambda; })
+    require(o.td_lambda >= 0 && o.td_lambda <= 1, function, "td_lambda must lie in [0, 1]");
   require(o.grad_norm_clip > 0, function, "grad_norm_clip must be positive");
   require(o.target_update.interval >= 1, function, "the target's interval must be at least 1");
   require(o.target_update.tau > 0 && o.target_update.tau <= 1, function, "the target's tau must lie in (0, 1]");

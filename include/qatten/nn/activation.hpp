@@ -3,11 +3,12 @@
 //
 // Activations, whose derivative follows from their own output y, so that nothing else need be kept:
 //
-//   relu      max(x, 0)             y' = [y > 0]
-//   elu       x, or eˣ − 1 below 0  y' = 1, or y + 1 below 0     (α = 1)
-//   tanh      tanh x                y' = 1 − y²
-//   sigmoid   1 / (1 + e⁻ˣ)         y' = y (1 − y)
-//   softplus  log(1 + eˣ)           y' = 1 − e⁻ʸ
+//   relu        max(x, 0)             y' = [y > 0]
+//   leaky_relu  max(x, x / 100)       y' = 1, or 1/100 at and below 0
+//   elu         x, or eˣ − 1 below 0  y' = 1, or y + 1 below 0     (α = 1)
+//   tanh        tanh x                y' = 1 − y²
+//   sigmoid     1 / (1 + e⁻ˣ)         y' = y (1 − y)
+//   softplus    log(1 + eˣ)           y' = 1 − e⁻ʸ
 //
 // Positive maps, which keep a mixer's weights from being negative; their derivative follows from their input x:
 //
@@ -20,7 +21,7 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-enum class Activation { identity, relu, elu, tanh, sigmoid, softplus };
+enum class Activation { identity, relu, leaky_relu, elu, tanh, sigmoid, softplus };
 
 namespace detail {
 
@@ -42,6 +43,9 @@ void activate(Activation f, View<Scalar> y) {
       return;
     case Activation::relu:
       a = a.max(Scalar(0));
+      return;
+    case Activation::leaky_relu:
+      a = a.max(Scalar(0.01) * a);
       return;
     case Activation::elu:
       for (Index j = 0; j < y.cols(); ++j) {
@@ -73,6 +77,9 @@ void activate_backward(Activation f, ConstView<Scalar> y, View<Scalar> dy) {
       return;
     case Activation::relu:
       d = (a > Scalar(0)).select(d, Scalar(0));
+      return;
+    case Activation::leaky_relu:
+      d = (a > Scalar(0)).select(d, Scalar(0.01) * d);
       return;
     case Activation::elu:
       d = (a > Scalar(0)).select(d, d * (a + Scalar(1)));

@@ -9,6 +9,7 @@
 
 #include "qatten/agents/by_name.hpp"
 #include "qatten/learners/coma.hpp"
+#include "qatten/learners/maac.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/learners/qtran.hpp"
 #include "qatten/learners/weighted_qmix.hpp"
@@ -81,8 +82,19 @@ inline const std::vector<std::pair<std::string, std::string>>& system_names() {
       {"cw_qmix", "WQMIX with central weights: QMIX fitted to an unrestricted value, the greedy action first"},
       {"ow_qmix", "WQMIX with optimistic weights: what is underestimated first"},
       {"coma", "COMA: policies, and a central critic with a counterfactual baseline; on-policy"},
+      {"maac", "MAAC: soft actor-critic, agents attend to one another in the critic"},
   };
   return names;
+}
+
+inline MaacCriticSizes maac_critic_sizes(const TrainingOptions& o, const EnvironmentInfo& info) {
+  return {.n_agents = info.n_agents,
+          .n_actions = info.n_actions,
+          .obs_shape = info.obs_shape,
+          .attend_heads = o.n_head,
+          .attend_reg_coef = o.attend_reg_coef,
+          .share_parameters = o.share_parameters,
+          .obs_agent_id = o.obs_agent_id};
 }
 
 template <class Scalar>
@@ -136,14 +148,26 @@ std::unique_ptr<AnyLearner<Scalar>> learner_of(const TrainingOptions& options, c
   const QtranSizes sizes{info.n_agents, info.n_actions, agent.options().hidden_dim, info.state_shape};
   const QtranOptions joint{options.mixing_embed_dim, options.mixer == "qtran_alt"};
   const QtranLossOptions penalties{options.opt_loss, options.nopt_min_loss};
+  TrainingOptions critic_options = options;
+  critic_options.lr = options.critic_lr;
   if (options.mixer == "coma") {
-    TrainingOptions critic_options = options;
-    critic_options.lr = options.critic_lr;
     const ComaCritic<Scalar> critic(layout, "critic",
                                     {info.n_agents, info.n_actions, info.obs_shape, info.state_shape});
     return std::make_unique<LearnerOf<ComaLearner<A, AnyOptimizer<Scalar>>>>(
         layout, agent, critic, make_optimizer<Scalar>(options), make_optimizer<Scalar>(critic_options),
         ComaOptions{options.gamma, options.td_lambda, options.grad_norm_clip, target_update(options)},
+        static_cast<std::uint64_t>(options.seed));
+  }
+  if (options.mixer == "maac") {
+    TrainingOptions policy_options = options;
+    policy_options.weight_decay = 0;
+    const MaacCritic<Scalar> critic(layout, "critic", maac_critic_sizes(options, info));
+    return std::make_unique<LearnerOf<MaacLearner<A, AnyOptimizer<Scalar>>>>(
+        layout, agent, critic, make_optimizer<Scalar>(policy_options), make_optimizer<Scalar>(critic_options),
+        MaacOptions{.gamma = options.gamma,
+                    .reward_scale = options.reward_scale,
+                    .grad_norm_clip = options.grad_norm_clip,
+                    .target_update = target_update(options)},
         static_cast<std::uint64_t>(options.seed));
   }
   if (options.mixer == "qplex") {

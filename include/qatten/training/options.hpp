@@ -57,6 +57,7 @@ struct TrainingOptions {
   double optim_eps = 1e-5;
   double weight_decay = 0;
   double critic_lr = 5e-4;
+  double reward_scale = 100;
 
   // The agents.
   std::string agent = "rnn";

@@ -75,7 +75,8 @@ inline Assignments preset(std::string_view name) {
 
 /// What the authors of a mixer chose differently from QMIX's and Qatten's; `make_learner` knows the rest of each by its
 /// name. QTRAN-base's are PyMARL's, QTRAN-alt's those of starry-sky6688/MARL-Algorithms, COMA's PyMARL's (algs/coma),
-/// whose target follows after 200 steps of the critic.
+/// whose target follows after 200 steps of the critic, MAAC's shariqiqbal2810/MAAC, whose policies explore by their
+/// draws.
 inline Assignments mixer_settings(std::string_view mixer) {
   if (mixer == "qatten-pymarl2") return {{"weighted_head", "true"}, {"attend_reg_coef", "0"}};
   if (mixer == "qtran_base") return {{"mixing_embed_dim", "64"}};
@@ -90,6 +91,10 @@ inline Assignments mixer_settings(std::string_view mixer) {
             {"epsilon_start", "0.5"},
             {"epsilon_finish", "0.01"},
             {"epsilon_anneal_time", "100000"}};
+  if (mixer == "maac")
+    return {{"optimizer", "adam"},        {"lr", "0.001"},        {"critic_lr", "0.001"},
+            {"weight_decay", "0.001"},    {"td_lambda", "0"},     {"target_update_interval_or_tau", "0.001"},
+            {"attend_reg_coef", "0.001"}, {"epsilon_start", "0"}, {"epsilon_finish", "0"}};
   return {};
 }
 
@@ -118,6 +123,7 @@ inline void check_options(const TrainingOptions& o) {
         "coma learns from its present policy's episodes, from each once: expected a buffer_size of batch_size " +
             std::to_string(o.batch_size) + ", updates_per_episode 1/" + std::to_string(o.batch_size) +
             " and a batch_size_run that divides it");
+  check(o.mixer != "maac" || o.td_lambda == 0, "maac's targets are of one step: expected td_lambda 0");
 }
 
 /// Puts the layers together. Throws for unknown names, wrong types and values out of range, wherever they were given.

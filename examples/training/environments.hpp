@@ -10,6 +10,7 @@
 #include "qatten/environments/any_environment.hpp"
 #include "qatten/environments/arguments.hpp"
 #include "qatten/environments/games/gaussian_squeeze.hpp"
+#include "qatten/environments/games/hearsay.hpp"
 #include "qatten/environments/games/mmdp.hpp"
 #include "qatten/environments/games/n_step_game.hpp"
 #include "qatten/environments/games/named_games.hpp"
@@ -108,6 +109,10 @@ inline const std::vector<EnvironmentEntry>& environments() {
        }},
       {"spotlight", "env_args.n_agents=4", "the smallest game in which a mixer must look at the state",
        [](Name&, Args& a, Index) { return make_environment<Spotlight>(a.integer("n_agents", 4)); }},
+      {"hearsay", "env_args.n_agents=4 env_args.n_symbols=4", "a game that cannot be played without messages",
+       [](Name&, Args& a, Index) {
+         return make_environment<Hearsay>(a.integer("n_agents", 4), a.integer("n_symbols", 4));
+       }},
       {"two-context", "", "QTRAN's game with random state",
        [](Name&, Args&, Index) { return make_environment<TwoContextGame>(); }},
       {"mmdp", "env_args.reward=1 env_args.episode_limit=100", "QPLEX's MDP, in which additive values diverge",

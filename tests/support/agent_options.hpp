@@ -30,6 +30,7 @@ inline std::vector<AgentOptions> tarmac_options() {
   for (AgentOptions options : agent_options(true)) {
     if (!options.share_parameters) continue;
     options.n_agents = 3;
+    options.hidden_dim = 3;
     options.comm_rounds = 1 + static_cast<Index>(all.size()) % 3;
     all.push_back(options);
   }

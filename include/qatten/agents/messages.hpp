@@ -42,7 +42,7 @@ class Messages {
     Matrix<Scalar> attention;  ///< (n_agents, columns): α_j in column j
     Matrix<Scalar> received;   ///< c (value, columns)
   };
-  /// What `forward` leaves for `backward`; another one is where `backward` keeps gradients.
+  /// What `forward` leaves for `backward`, which keeps gradients in another one.
   using Memory = std::vector<Round>;
 
   Messages(ParameterLayout& layout, const std::string& name, Index n_agents, Index hidden, Index rounds)
@@ -56,8 +56,6 @@ class Messages {
     detail::require(rounds >= 1, "Messages", "comm_rounds must be at least 1");
     if (rounds > 1) refine_ = layout.add(name + ".refine.weight", hidden, value + hidden);
   }
-
-  Index rounds() const { return rounds_; }
 
   /// PyTorch's default for each linear layer.
   void initialise(Vector<Scalar>& p, Random& random) const {

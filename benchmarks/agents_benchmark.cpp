@@ -1,14 +1,27 @@
-// A team of recurrent agents (hidden 64, shared parameters, PyMARL's inputs): 60 steps of 32 episodes; one step of one
-// team; and the whole decision of one step, from the environment's observation to the greedy available actions.
+// A team of recurrent agents (hidden 64, shared parameters, PyMARL's inputs), and one that sends messages: 60 steps of
+// 32 episodes; one step of one team; and the whole decision of one step, from the environment's observation to the
+// greedy available actions.
 
 #include "agent_floor.hpp"
 #include "measure.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/training/rollout.hpp"
 
 namespace qatten::benchmarks {
 namespace {
 
+template <class A>
+AgentFloor floor_of(Floor& floor, const A& agent, Index columns) {
+  if constexpr (std::is_same_v<A, TarmacAgent<float>>) {
+    using M = Messages<float>;
+    return {floor, agent.options(), columns, 2 * M::signature + M::value, M::value};
+  } else {
+    return {floor, agent.options(), columns};
+  }
+}
+
+template <class A>
 class Case {
  public:
   Case(const Map& map, Index teams, Index length)
@@ -28,12 +41,12 @@ class Case {
   }
 
   void forward(benchmark::State& state) {
-    AgentFloor(floor_, agent_.options(), ragged_.total()).forward(ragged_);
+    floor_of(floor_, agent_, ragged_.total()).forward(ragged_);
     compare(state, [this] { agent_.forward(p_, ragged_, inputs(), {}, q_, cache_, scratch_); });
   }
 
   void forward_backward(benchmark::State& state) {
-    AgentFloor products(floor_, agent_.options(), ragged_.total());
+    AgentFloor products = floor_of(floor_, agent_, ragged_.total());
     products.forward(ragged_);
     products.backward(ragged_);
     compare(state, [this] {
@@ -44,13 +57,13 @@ class Case {
   }
 
   void act(benchmark::State& state) {
-    AgentFloor(floor_, agent_.options(), 1).act();
+    floor_of(floor_, agent_, 1).act();
     compare(state, [this] { agent_.step(p_, inputs(), hidden_, q_, scratch_); });
   }
 
   void greedy(benchmark::State& state) {
-    AgentFloor(floor_, agent_.options(), 1).act();
-    EpsilonGreedyPolicy<RecurrentAgent<float>> policy(agent_);
+    floor_of(floor_, agent_, 1).act();
+    EpsilonGreedyPolicy<A> policy(agent_);
     policy.set(p_, 0, random_);
     Matrix<std::uint8_t> available(agent_.options().n_actions, agent_.options().n_agents);
     for (auto& a : available.reshaped()) a = random_.uniform() < 0.5;
@@ -73,30 +86,32 @@ class Case {
   }
 
   ParameterLayout layout_;
-  RecurrentAgent<float> agent_;
+  A agent_;
   Ragged ragged_;
   Random random_{1, "agent"};
   Matrix<float> obs_, dq_, q_, hidden_;
   Matrix<std::int32_t> last_actions_;
   Vector<float> p_, gradients_;
-  RecurrentAgent<float>::Cache cache_;
-  RecurrentAgent<float>::Scratch scratch_;
+  typename A::Cache cache_;
+  typename A::Scratch scratch_;
   Floor floor_;
 };
 
-void add(const Map& map) {
-  const auto add_one = [&](const std::string& what, Index teams, Index length, void (Case::*run)(benchmark::State&)) {
+template <class A>
+void add(const std::string& agent, const Map& map) {
+  using C = Case<A>;
+  const auto add_one = [&](const std::string& what, Index teams, Index length, void (C::*run)(benchmark::State&)) {
     const auto body = [=](benchmark::State& state) {
-      Case c(map, teams, length);
+      C c(map, teams, length);
       (c.*run)(state);
     };
-    const std::string name = "BM_Agent/gru/" + map.name + "/" + what;
+    const std::string name = "BM_Agent/" + agent + "/" + map.name + "/" + what;
     benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMicrosecond);
   };
-  add_one("forward", episodes, steps, &Case::forward);
-  add_one("forward_backward", episodes, steps, &Case::forward_backward);
-  add_one("act", 1, 1, &Case::act);
-  add_one("greedy", 1, 1, &Case::greedy);
+  add_one("forward", episodes, steps, &C::forward);
+  add_one("forward_backward", episodes, steps, &C::forward_backward);
+  add_one("act", 1, 1, &C::act);
+  add_one("greedy", 1, 1, &C::greedy);
 }
 
 }  // namespace
@@ -104,6 +119,7 @@ void add(const Map& map) {
 
 int main(int argc, char** argv) {
   using namespace qatten::benchmarks;
-  for (const Map& map : maps()) add(map);
+  for (const Map& map : maps()) add<qatten::RecurrentAgent<float>>("gru", map);
+  for (const Map& map : maps()) add<qatten::TarmacAgent<float>>("tarmac", map);
   return run_all(argc, argv);
 }

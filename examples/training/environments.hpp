@@ -11,6 +11,7 @@
 #include "qatten/environments/arguments.hpp"
 #include "qatten/environments/games/duet.hpp"
 #include "qatten/environments/games/gaussian_squeeze.hpp"
+#include "qatten/environments/games/hearsay.hpp"
 #include "qatten/environments/games/mmdp.hpp"
 #include "qatten/environments/games/n_step_game.hpp"
 #include "qatten/environments/games/named_games.hpp"
@@ -111,6 +112,10 @@ inline const std::vector<EnvironmentEntry>& environments() {
        [](Name&, Args& a, Index) { return make_environment<Spotlight>(a.integer("n_agents", 4)); }},
       {"duet", "env_args.n_agents=6", "the smallest game in which a critic must look at one team-mate",
        [](Name&, Args& a, Index) { return make_environment<Duet>(a.integer("n_agents", 6)); }},
+      {"hearsay", "env_args.n_agents=4 env_args.n_symbols=4", "a game that cannot be played without messages",
+       [](Name&, Args& a, Index) {
+         return make_environment<Hearsay>(a.integer("n_agents", 4), a.integer("n_symbols", 4));
+       }},
       {"two-context", "", "QTRAN's game with random state",
        [](Name&, Args&, Index) { return make_environment<TwoContextGame>(); }},
       {"mmdp", "env_args.reward=1 env_args.episode_limit=100", "QPLEX's MDP, in which additive values diverge",

@@ -5,6 +5,7 @@
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/mixers/by_name.hpp"
 #include "qatten/nn/mlp.hpp"
@@ -41,6 +42,8 @@
   prefix template class FeedForwardNetwork<S>;                          \
   prefix template class Team<RecurrentNetwork<S>>;                      \
   prefix template class Team<FeedForwardNetwork<S>>;                    \
+  prefix template class Messages<S>;                                    \
+  prefix template class TarmacAgent<S>;                                 \
   prefix template class Independent<S>;                                 \
   prefix template class Vdn<S>;                                         \
   prefix template class Qmix<S>;                                        \

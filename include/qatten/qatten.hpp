@@ -18,6 +18,7 @@
 #include "qatten/environments/environment.hpp"
 #include "qatten/environments/games/duet.hpp"
 #include "qatten/environments/games/gaussian_squeeze.hpp"
+#include "qatten/environments/games/hearsay.hpp"
 #include "qatten/environments/games/matrix_game.hpp"
 #include "qatten/environments/games/mmdp.hpp"
 #include "qatten/environments/games/n_step_game.hpp"

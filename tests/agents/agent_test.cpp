@@ -1,9 +1,10 @@
-// What holds of every team, recurrent or not.
+// What holds of every team, recurrent or not, with messages or without.
 
 #include "qatten/agents/agent.hpp"
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "support/agent_options.hpp"
 
 using namespace qatten;
@@ -52,10 +53,11 @@ struct Fixture {
 
 using Recurrent = Fixture<RecurrentAgent>;
 using FeedForward = Fixture<FeedForwardAgent>;
+using Tarmac = Fixture<TarmacAgent>;
 
-/// f(fixture) for both kinds of agents with every option.
+/// f(fixture) for both kinds of agents that are by themselves, with every option.
 template <class F>
-void for_each_team(const F& f) {
+void for_each_silent_team(const F& f) {
   for (const AgentOptions& options : agent_options(true)) {
     INFO("recurrent, " << description(options));
     Recurrent fixture(options);
@@ -64,6 +66,17 @@ void for_each_team(const F& f) {
   for (const AgentOptions& options : agent_options(false)) {
     INFO("feed-forward, " << description(options));
     FeedForward fixture(options);
+    f(fixture);
+  }
+}
+
+/// And for those that send messages.
+template <class F>
+void for_each_team(const F& f) {
+  for_each_silent_team(f);
+  for (const AgentOptions& options : tarmac_options()) {
+    INFO("TarMAC, " << description(options));
+    Tarmac fixture(options);
     f(fixture);
   }
 }
@@ -234,11 +247,11 @@ TEST_CASE("networks of their own with equal parameters are the shared network; t
       CHECK(distance(sum, block(shared, b)) <= tiny);
     }
   };
-  for_each_team(check);
+  for_each_silent_team(check);
 }
 
 TEST_CASE("an agent sees its own history alone: others' observations and actions do not change its values") {
-  for_each_team([](auto& f) {
+  for_each_silent_team([](auto& f) {
     const Index n = f.options.n_agents;
     for (Index i = 0; i < n; ++i) {
       auto& obs = f.obs;
@@ -282,7 +295,7 @@ TEST_CASE("decentralised execution: one agent alone, fed its own observations, r
       }
     }
   };
-  for_each_team(check);
+  for_each_silent_team(check);
 }
 
 TEST_CASE("initial parameters follow from the seed and leave no block untouched") {
@@ -330,4 +343,7 @@ TEST_CASE("teams reject wrong shapes, wrong options and being unprepared") {
   CHECK_THROWS_AS(RecurrentAgent<float>(layout, "b", {.n_actions = 0}), Error);
   CHECK_THROWS_AS(RecurrentAgent<float>(layout, "c", {.obs_shape = 0}), Error);
   CHECK_THROWS_AS(FeedForwardAgent<float>(layout, "d", {.use_layer_norm = true}), Error);
+  CHECK_THROWS_AS(TarmacAgent<float>(layout, "e", {.n_agents = 0}), Error);
+  CHECK_THROWS_WITH(TarmacAgent<float>(layout, "f", {.share_parameters = false}), contains("share_parameters"));
+  CHECK_THROWS_WITH(TarmacAgent<float>(layout, "g", {.comm_rounds = 0}), contains("comm_rounds"));
 }

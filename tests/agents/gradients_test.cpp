@@ -2,6 +2,7 @@
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "support/agent_options.hpp"
 
 using namespace qatten;
@@ -61,6 +62,14 @@ TEST_CASE("gradients of recurrent teams through time, with every option") {
       INFO(description(options) << (with_h0 ? ", h0" : ""));
       check_agent<RecurrentAgent>(options, with_h0);
     }
+  }
+}
+
+TEST_CASE("gradients of teams that send messages, through time and rounds, with every option") {
+  for (const AgentOptions& options : tarmac_options()) {
+    const bool with_h0 = options.obs_last_action != options.obs_agent_id;
+    INFO(description(options) << (with_h0 ? ", h0" : ""));
+    check_agent<TarmacAgent>(options, with_h0);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/io/named_parameters.hpp"
 #include "qatten/learners/coma.hpp"
 #include "qatten/learners/maac.hpp"
@@ -141,28 +142,26 @@ void check_idle_parameters(Golden& golden, const ParameterLayout& layout) {
 
 // --- gru_agent -------------------------------------------------------------------------------------------------------
 
-void check_gru_agent(Golden& golden) {
-  const Index steps = golden.size("steps"), rows = golden.size("rows");
+/// Teams of n agents, one of them a column. What only some agents have to show, `compare_more` compares after
+/// `forward`.
+template <class A, class CompareMore>
+void check_agent(Golden& golden, Index teams, const AgentOptions& options, const CompareMore& compare_more) {
+  const Index steps = golden.size("steps"), rows = teams * options.n_agents;
   ParameterLayout layout;
-  const RecurrentAgent<double> agent(layout, "agent",
-                                     {.n_agents = 1,
-                                      .n_actions = golden.size("actions"),
-                                      .obs_shape = golden.size("inputs"),
-                                      .obs_last_action = false,
-                                      .obs_agent_id = false,
-                                      .hidden_dim = golden.size("hidden"),
-                                      .use_layer_norm = golden.flag("layer_norm", false)});
+  const A agent(layout, "agent", options);
   const Vector<double> p = golden.parameters(layout);
-  const Ragged ragged(std::vector<Index>(static_cast<std::size_t>(rows), steps));
+  const Ragged ragged(std::vector<Index>(static_cast<std::size_t>(teams), steps));
   const Matrix<double> inputs = golden.matrix("inputs"), h0 = golden.matrix("h0"), dq = golden.matrix("grad.q");
 
-  RecurrentAgent<double>::Cache cache;
-  RecurrentAgent<double>::Scratch scratch;
+  typename A::Cache cache;
+  typename A::Scratch scratch;
   agent.prepare(cache, scratch, steps * rows, rows);
-  Matrix<double> q(golden.size("actions"), steps * rows);
+  Matrix<double> q(golden.size("actions"), steps * rows), h(h0.rows(), steps * rows);
   agent.forward(p, ragged, {inputs}, h0, q, cache, scratch);
+  agent.hidden(cache, h);
   compare("q", q, golden.matrix("q"));
-  compare("h", cache.networks[0].h, golden.matrix("h"));
+  compare("h", h, golden.matrix("h"));
+  compare_more(agent, cache);
 
   Vector<double> gradients = Vector<double>::Zero(layout.size());
   Matrix<double> dinputs(inputs.rows(), inputs.cols()), dh0(h0.rows(), h0.cols());
@@ -177,6 +176,29 @@ void check_gru_agent(Golden& golden) {
     agent.step(p, {inputs.middleCols(t * rows, rows)}, hidden, step_q, scratch);
     compare("q, acting", step_q, q.middleCols(t * rows, rows));
   }
+}
+
+AgentOptions agent_options(const Golden& golden) {
+  return {.n_agents = golden.size("n_agents", 1),
+          .n_actions = golden.size("actions"),
+          .obs_shape = golden.size("inputs"),
+          .obs_last_action = false,
+          .obs_agent_id = false,
+          .hidden_dim = golden.size("hidden"),
+          .use_layer_norm = golden.flag("layer_norm", false),
+          .comm_rounds = golden.size("comm_rounds", 1)};
+}
+
+void check_gru_agent(Golden& golden) {
+  check_agent<RecurrentAgent<double>>(golden, golden.size("rows"), agent_options(golden), [](auto&...) {});
+}
+
+void check_tarmac_agent(Golden& golden) {
+  const AgentOptions options = agent_options(golden);
+  check_agent<TarmacAgent<double>>(golden, golden.size("teams"), options, [&](const auto& agent, const auto& cache) {
+    const Matrix<double> want = golden.matrix("attention");  // one agent's after the other's, team after team
+    compare("attention", agent.attention(cache, want.cols(), options.comm_rounds - 1), want);
+  });
 }
 
 // --- mixers ----------------------------------------------------------------------------------------------------------
@@ -356,14 +378,16 @@ std::vector<Episode<double>> read_episodes(Golden& golden) {
   return all;
 }
 
-RecurrentAgent<double> agent_of(const Golden& golden, ParameterLayout& layout, const std::string& name = "agent") {
+template <class A = RecurrentAgent<double>>
+A agent_of(const Golden& golden, ParameterLayout& layout, const std::string& name = "agent") {
   return {layout,
           name,
           {.n_agents = golden.size("n_agents"),
            .n_actions = golden.size("n_actions"),
            .obs_shape = golden.size("obs_dim"),
            .hidden_dim = golden.size("hidden"),
-           .use_layer_norm = golden.flag("layer_norm", false)}};
+           .use_layer_norm = golden.flag("layer_norm", false),
+           .comm_rounds = golden.size("comm_rounds", 1)}};
 }
 
 QLearnerOptions learner_options(const Golden& golden) {
@@ -422,12 +446,18 @@ void check_updates(Golden& golden, const ParameterLayout& layout, const O& objec
   });
 }
 
-void check_q_learner(Golden& golden) {
+template <class A>
+void check_q_learner_of(Golden& golden) {
   ParameterLayout layout;
-  const RecurrentAgent<double> agent = agent_of(golden, layout);
+  const A agent = agent_of<A>(golden, layout);
   with_mixer(golden, layout, [&]<class M>(const M& mixer) {
-    check_updates(golden, layout, QObjective<RecurrentAgent<double>, M>(agent, mixer, learner_options(golden)));
+    check_updates(golden, layout, QObjective<A, M>(agent, mixer, learner_options(golden)));
   });
+}
+
+void check_q_learner(Golden& golden) {
+  if (golden.has_text("comm_rounds")) return check_q_learner_of<TarmacAgent<double>>(golden);
+  check_q_learner_of<RecurrentAgent<double>>(golden);
 }
 
 // --- qtran -----------------------------------------------------------------------------------------------------------
@@ -567,6 +597,8 @@ void check(const std::filesystem::path& path) {
   const std::string& name = golden.text("case");
   if (name == "gru_agent") {
     check_gru_agent(golden);
+  } else if (name == "tarmac_agent") {
+    check_tarmac_agent(golden);
   } else if (name == "mixer") {
     check_mixer(golden);
   } else if (name == "optimizer") {

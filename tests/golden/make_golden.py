@@ -32,6 +32,9 @@ SMAC_MAPS = {
 }
 
 
+SIGNATURE, VALUE = 16, 32  # entries of TarMAC's messages
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -75,14 +78,20 @@ def draw_layers(rng, prefix, layers):
     return p
 
 
-def draw_agent(rng, inputs, hidden, actions, layer_norm):
+def draw_agent(rng, inputs, hidden, actions, layer_norm, rounds=0):
+    """With `rounds` of messages among a team, or without."""
     p = draw_layers(rng, "agent", [("fc1", inputs, hidden, True), ("fc2", hidden, actions, True)])
-    for side in ("ih", "hh"):
-        p[f"agent.rnn.weight_{side}"] = normal(rng, 3 * hidden, hidden) / hidden**0.5
+    for side, width in (("ih", hidden + (VALUE if rounds else 0)), ("hh", hidden)):
+        p[f"agent.rnn.weight_{side}"] = normal(rng, 3 * hidden, width) / width**0.5
         p[f"agent.rnn.bias_{side}"] = 0.5 * normal(rng, 3 * hidden)
     if layer_norm:
         p["agent.layer_norm.weight"] = 1 + 0.3 * normal(rng, hidden)
         p["agent.layer_norm.bias"] = 0.3 * normal(rng, hidden)
+    if rounds:
+        layers = [("query", hidden, SIGNATURE, True), ("value", hidden, VALUE, True), ("signature", hidden, SIGNATURE, False)]
+        p.update(draw_layers(rng, "agent", layers))
+    if rounds > 1:
+        p.update(draw_layers(rng, "agent", [("refine", VALUE + hidden, hidden, False)]))
     return p
 
 
@@ -115,10 +124,25 @@ def layers_of_net(name, inputs, hidden, outputs, last_bias=True):
     return [(name + ".0", inputs, hidden, True), (name + ".2", hidden, outputs, last_bias)]
 
 
-def agent_step(p, x, h):
+def messages(p, h, n, rounds):
+    """TarMAC's, h [N, hidden] of teams of n -> what each agent hears [N, VALUE], the last attention [N / n, n, n]."""
+    g = h.unflatten(0, (-1, n))
+    for r in range(rounds):
+        if r > 0:
+            g = torch.tanh(linear(p, "agent.refine", torch.cat([heard, g], 2)))
+        query, value, signature = (linear(p, "agent." + name, g) for name in ("query", "value", "signature"))
+        attention = F.softmax(query @ signature.transpose(1, 2) / SIGNATURE**0.5, 2)
+        heard = attention @ value
+    return heard.flatten(0, 1), attention
+
+
+def agent_step(p, x, h, n=1, rounds=0):
     """x [N, inputs], h [N, hidden] -> q [N, actions], next h. Layer norm is for q alone: h is carried without it."""
     gru = [p["agent.rnn." + name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-    h = torch.gru_cell(F.relu(linear(p, "agent.fc1", x)), h, *gru)
+    x = F.relu(linear(p, "agent.fc1", x))
+    if rounds:
+        x = torch.cat([x, messages(p, h, n, rounds)[0]], 1)
+    h = torch.gru_cell(x, h, *gru)
     y = h
     if "agent.layer_norm.weight" in p:
         y = F.layer_norm(h, h.shape[1:], p["agent.layer_norm.weight"], p["agent.layer_norm.bias"])
@@ -341,6 +365,37 @@ def gru_agent(rng, scale, **options):
     return m, {**tensors, **gradients({"inputs": inputs, "h0": h0, **p})}
 
 
+def tarmac_agent(rng, scale, **options):
+    small = scale == "small"
+    m = {
+        "case": "tarmac_agent",
+        "steps": between(rng, 3, 6),
+        "teams": between(rng, 2, 4),
+        "n_agents": between(rng, 2, 6),
+        "inputs": odd(rng, 3, 15) if small else 97,
+        "hidden": odd(rng, 3, 17) if small else 64,
+        "actions": between(rng, 2, 9),
+        "layer_norm": 0,
+    }
+    m.update(options)
+    n, rounds = m["n_agents"], m["comm_rounds"]
+    rows = m["teams"] * n
+    p = draw_agent(rng, m["inputs"], m["hidden"], m["actions"], m["layer_norm"], rounds)
+    inputs, h0 = normal(rng, m["steps"], rows, m["inputs"]), normal(rng, rows, m["hidden"])
+    weights = normal(rng, m["steps"], rows, m["actions"])
+    require_grad(inputs, h0, *p.values())
+    q, h, attention, state = [], [], [], h0
+    for x in inputs:
+        attention.append(messages(p, state, n, rounds)[1])
+        values, state = agent_step(p, x, state, n, rounds)
+        q.append(values)
+        h.append(state)
+    q, h, attention = torch.stack(q), torch.stack(h), torch.stack(attention)
+    (q * weights).sum().backward()
+    tensors = {**p, "inputs": inputs, "h0": h0, "q": q, "h": h, "attention": attention, "grad.q": weights}
+    return m, {**tensors, **gradients({"inputs": inputs, "h0": h0, **p})}
+
+
 def mixer(rng, scale, mixer, **options):
     m = {"case": "mixer", "mixer": mixer, "rows": between(rng, 5, 40), **team_sizes(rng, scale)}
     m.update(mixer_sizes(rng, scale, mixer))
@@ -434,7 +489,7 @@ def unroll_all(m, p, e):
     inputs = torch.cat([e["obs"], last, ids], 3)
     h, q, hidden = torch.zeros(m["episodes"] * n, m["hidden"]), [], []
     for t in range(inputs.shape[1]):
-        values, h = agent_step(p, inputs[:, t].flatten(0, 1), h)
+        values, h = agent_step(p, inputs[:, t].flatten(0, 1), h, n, m.get("comm_rounds", 0))
         q.append(values.reshape(m["episodes"], n, -1))
         hidden.append(h.reshape(m["episodes"], n, -1))
     return torch.stack(q, 1), torch.stack(hidden, 1)
@@ -497,7 +552,7 @@ def train(rng, m, draw_others, loss_and_targets):
     parameters = []
     for _ in ("online", "target"):
         inputs = m["obs_dim"] + m["n_actions"] + m["n_agents"]
-        agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"])
+        agent = draw_agent(rng, inputs, m["hidden"], m["n_actions"], m["layer_norm"], m.get("comm_rounds", 0))
         parameters.append({**agent, **draw_others(rng, m)})
     p, target = parameters
     tensors = {**e, **{name: x.clone() for name, x in p.items()}, **{f"target.{name}": x for name, x in target.items()}}
@@ -970,6 +1025,9 @@ def cases():
     yield "gru_agent", gru_agent, {}
     yield "gru_agent_one_step", gru_agent, {"steps": 1, "rows": 1}
     yield "gru_agent_layer_norm", gru_agent, {"layer_norm": 1}
+    for rounds, layer_norm in itertools.product((1, 2, 3), (0, 1)):
+        name = f"tarmac_agent_{rounds}_rounds" + ("_layer_norm" if layer_norm else "")
+        yield name, tarmac_agent, {"comm_rounds": rounds, "layer_norm": layer_norm}
 
     plain = ("vdn", "qmix", "qmix1", "qlinear", "qatten", "qatten_unweighted")
     for name in plain:
@@ -1002,6 +1060,8 @@ def cases():
     yield "learner_vdn_monte_carlo", q_learner, {**common, "mixer": "vdn", "td_lambda": 1.0}
     yield "learner_vdn_layer_norm", q_learner, {**common, "mixer": "vdn", "layer_norm": 1}
     yield "learner_qatten_weight_decay", q_learner, {**common, "mixer": "qatten", "weight_decay": 0.01}
+    yield "learner_vdn_tarmac", q_learner, {**common, "mixer": "vdn", "comm_rounds": 1}
+    yield "learner_qatten_tarmac_2_rounds", q_learner, {**common, "mixer": "qatten", "comm_rounds": 2}
     authors = {**common, "mixer": "qatten_authors", "hypernet_layers": 1}
     yield "learner_qatten_authors_dead", q_learner, {**authors, "mask_dead": 1}
     yield "learner_qatten_authors_nonlinear", q_learner, {**authors, "nonlinear": 1, "weighted": 0}

@@ -23,6 +23,7 @@
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/learners/coma.hpp"
 #include "qatten/learners/maac.hpp"
 #include "qatten/learners/q_learner.hpp"
@@ -158,6 +159,7 @@ void check_team(const AgentOptions& options) {
 TEST_CASE("agents allocate nothing after prepare, acting or learning") {
   for (const AgentOptions& options : agent_options(true)) check_team<RecurrentAgent<float>>(options);
   for (const AgentOptions& options : agent_options(false)) check_team<FeedForwardAgent<float>>(options);
+  for (const AgentOptions& options : tarmac_options()) check_team<TarmacAgent<float>>(options);
 }
 
 TEST_CASE("optimisers allocate nothing after prepare") {
@@ -172,16 +174,19 @@ TEST_CASE("optimisers allocate nothing after prepare") {
   check(RmsProp<float>());
 }
 
-TEST_CASE("updates on batches that fit allocate nothing, repacking the batch little") {
+namespace {
+
+template <class Agents>
+void check_updates(Index comm_rounds) {
   Random random(2);
   const auto episodes = random_episodes<float>({3, 5, 2}, random), shorter = random_episodes<float>({2, 1}, random);
   auto batch = batch_of<float>(episodes);
   const auto smaller = batch_of<float>(shorter);
   ParameterLayout layout;
-  const RecurrentAgent<float> agent(layout, "agent", {.n_agents = 2, .n_actions = 3, .obs_shape = 3, .hidden_dim = 8});
+  const Agents agent(layout, "agent",
+                     {.n_agents = 2, .n_actions = 3, .obs_shape = 3, .hidden_dim = 8, .comm_rounds = comm_rounds});
   const Qatten<float> mixer(layout, "mixer", 2, 4, 2, QattenOptions::authors());
-  QLearner<RecurrentAgent<float>, Qatten<float>, Adam<float>> learner(layout, agent, mixer, Adam<float>(), {},
-                                                                      Random(3));
+  QLearner<Agents, Qatten<float>, Adam<float>> learner(layout, agent, mixer, Adam<float>(), {}, Random(3));
   learner.update(batch);
   CHECK(allocations_of([&] { learner.update(batch); }) == 0);
   CHECK(allocations_of([&] { learner.update(smaller); }) == 0);
@@ -194,6 +199,13 @@ TEST_CASE("updates on batches that fit allocate nothing, repacking the batch lit
   learner.update(batch);
   learner.set_threads(&threads);  // their memory is still there
   CHECK(allocations_of([&] { learner.update(batch); }) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("updates on batches that fit allocate nothing, repacking the batch little") {
+  check_updates<RecurrentAgent<float>>(1);
+  check_updates<TarmacAgent<float>>(2);
 }
 
 TEST_CASE("updates of QTRAN, WQMIX and QPLEX that fit allocate nothing") {

@@ -4,6 +4,7 @@
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/optim/adam.hpp"
 #include "qatten/optim/rmsprop.hpp"
 #include "qatten/replay/tiled_batch.hpp"
@@ -127,6 +128,7 @@ TEST_CASE("gradients of the policy's loss through the agents, and of the critic'
   check_gradients<RecurrentAgent>(team(), 0.2);
   check_gradients<RecurrentAgent>(team(false), 0);
   check_gradients<FeedForwardAgent>(team(), 0.5);
+  check_gradients<TarmacAgent>(team(), 0.2);
 }
 
 TEST_CASE("batches in tiles have the gradients of the batch") {

@@ -6,6 +6,7 @@
 
 #include "qatten/agents/feed_forward.hpp"
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/learners/q_learner.hpp"
 #include "qatten/optim/adam.hpp"
 #include "support/agent_options.hpp"
@@ -86,14 +87,24 @@ TEST_CASE("the whole loss's gradient for every mixer and option, over recurrent 
   }
 }
 
+const auto make_qatten = []<class S>(ParameterLayout& layout, S) {
+  return std::variant<Qatten<S>>(
+      std::in_place_index<0>, layout, "mixer", sizes.n_agents, sizes.state_shape, sizes.unit_dim,
+      QattenOptions{.n_head = 2, .embed = 3, .query_hidden = 4, .value_hidden = 2, .attend_reg_coef = 0.3});
+};
+
 TEST_CASE("the whole loss's gradient for every kind of feed-forward team") {
-  const auto make = []<class S>(ParameterLayout& layout, S) {
-    return std::variant<Qatten<S>>(
-        std::in_place_index<0>, layout, "mixer", sizes.n_agents, sizes.state_shape, sizes.unit_dim,
-        QattenOptions{.n_head = 2, .embed = 3, .query_hidden = 4, .value_hidden = 2, .attend_reg_coef = 0.3});
-  };
   for (const AgentOptions& team : agent_options(false)) {
-    check<FeedForwardAgent>(team, make, options(true, 0));
-    check<FeedForwardAgent>(team, make, options(false, 1));
+    check<FeedForwardAgent>(team, make_qatten, options(true, 0));
+    check<FeedForwardAgent>(team, make_qatten, options(false, 1));
+  }
+}
+
+TEST_CASE("the whole loss's gradient for every kind of team that sends messages") {
+  const auto make_vdn = []<class S>(ParameterLayout&, S) { return std::variant<Vdn<S>>(Vdn<S>(sizes.n_agents)); };
+  for (AgentOptions team : tarmac_options()) {
+    team.n_agents = sizes.n_agents;
+    check<TarmacAgent>(team, make_vdn, options(true, 0.6));
+    check<TarmacAgent>(team, make_qatten, options(false, 0));
   }
 }

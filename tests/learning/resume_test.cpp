@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "qatten/agents/recurrent.hpp"
+#include "qatten/agents/tarmac.hpp"
 #include "qatten/environments/games/n_step_game.hpp"
 #include "qatten/io/training_state.hpp"
 #include "qatten/mixers/qatten.hpp"
@@ -14,10 +15,8 @@ using namespace qatten;
 
 namespace {
 
-using Agent_ = RecurrentAgent<float>;
-
 /// All of a training: what is in a checkpoint is what `put` and `get` touch.
-template <class Optimizer_>
+template <class Agent_, class Optimizer_>
 class Training {
  public:
   explicit Training(std::uint64_t seed)
@@ -86,10 +85,10 @@ class Training {
   std::int64_t episodes_ = 0;
 };
 
-template <class Optimizer_>
+template <class Agent_, class Optimizer_>
 void check_resume() {
   const auto path = std::filesystem::temp_directory_path() / "qatten_resume_test.safetensors";
-  Training<Optimizer_> undisturbed(7), again(7), other(8);
+  Training<Agent_, Optimizer_> undisturbed(7), again(7), other(8);
   undisturbed.run(120);
   again.run(120);
   other.run(120);
@@ -99,11 +98,11 @@ void check_resume() {
   for (const std::int64_t stop : {3, 50, 119}) {
     CAPTURE(stop);
     {
-      Training<Optimizer_> first(7);
+      Training<Agent_, Optimizer_> first(7);
       first.run(stop);
       first.save(path);
     }
-    Training<Optimizer_> continued(7);
+    Training<Agent_, Optimizer_> continued(7);
     continued.load(path);
     CHECK(continued.buffer().bytes() <= continued.buffer().max_bytes());
     continued.run(120);
@@ -123,6 +122,7 @@ void check_resume() {
 }  // namespace
 
 TEST_CASE("training is a function of its seed, and a checkpoint continues it to the same bits") {
-  check_resume<Adam<float>>();
-  check_resume<RmsProp<float>>();
+  check_resume<RecurrentAgent<float>, Adam<float>>();
+  check_resume<RecurrentAgent<float>, RmsProp<float>>();
+  check_resume<TarmacAgent<float>, Adam<float>>();
 }

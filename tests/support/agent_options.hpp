@@ -24,9 +24,23 @@ inline std::vector<AgentOptions> agent_options(bool recurrent) {
   return all;
 }
 
+/// Teams that send messages share their parameters, and may do so in several rounds.
+inline std::vector<AgentOptions> tarmac_options() {
+  std::vector<AgentOptions> all;
+  for (AgentOptions options : agent_options(true)) {
+    if (!options.share_parameters) continue;
+    options.n_agents = 3;
+    options.hidden_dim = 3;
+    options.comm_rounds = 1 + static_cast<Index>(all.size()) % 3;
+    all.push_back(options);
+  }
+  return all;
+}
+
 inline std::string description(const AgentOptions& options) {
   return std::string(options.obs_last_action ? "last action, " : "") + (options.obs_agent_id ? "id, " : "") +
-         (options.use_layer_norm ? "layer norm, " : "") + (options.share_parameters ? "shared" : "one network each");
+         (options.use_layer_norm ? "layer norm, " : "") + (options.share_parameters ? "shared" : "one network each") +
+         (options.comm_rounds > 1 ? ", " + std::to_string(options.comm_rounds) + " rounds" : "");
 }
 
 /// Actions taken before, none at the start.

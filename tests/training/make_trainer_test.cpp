@@ -22,7 +22,7 @@ std::vector<std::string> names() {
 }  // namespace
 
 TEST_CASE("every combination that can be named trains, and repeats itself") {
-  for (const std::string agent : {"rnn", "ff"}) {
+  for (const std::string agent : {"rnn", "ff", "tarmac"}) {
     for (const std::string& mixer : names()) {
       for (const std::string optimizer : {"adam", "rmsprop"}) {
         CAPTURE(agent, mixer, optimizer);
@@ -54,7 +54,8 @@ TEST_CASE("the names that options allow are those that can be made") {
   CHECK(std::ranges::equal(find_option("mixer").limits.choices, names()));
   ParameterLayout layout;
   for (const auto name : find_option("agent").limits.choices) make_agent<float>(name, layout = {}, {});
-  CHECK_THROWS_WITH(make_agent<float>("lstm", layout, {}), contains("no agent is named 'lstm'; known: rnn, n_rnn, ff"));
+  CHECK_THROWS_WITH(make_agent<float>("lstm", layout, {}),
+                    contains("no agent is named 'lstm'; known: rnn, n_rnn, ff, tarmac"));
 }
 
 TEST_CASE("options reach agent, mixer and learner") {
@@ -65,7 +66,8 @@ TEST_CASE("options reach agent, mixer and learner") {
                                            {"mask_dead", "true"},
                                            {"obs_agent_id", "false"},
                                            {"rnn_hidden_dim", "7"},
-                                           {"share_parameters", "false"}});
+                                           {"share_parameters", "false"},
+                                           {"comm_passes", "3"}});
   const MixerOptions mixer = mixer_options(o);
   CHECK(mixer.qatten_pymarl2.n_head == 3);
   CHECK(mixer.qatten_pymarl2.embed == 5);
@@ -84,6 +86,7 @@ TEST_CASE("options reach agent, mixer and learner") {
   CHECK(agent.hidden_dim == 7);
   CHECK_FALSE(agent.obs_agent_id);
   CHECK_FALSE(agent.share_parameters);
+  CHECK(agent.comm_rounds == 3);
 
   CHECK(learner_options(o).target_update.rule == TargetUpdate::Rule::every_episodes);
   CHECK(learner_options(o).target_update.interval == 200);
@@ -244,17 +247,18 @@ TEST_CASE("weight decay is for MAAC's critic alone") {
 }
 
 TEST_CASE("orthogonal weights: gain 1, a small last layer, no biases, the GRU's own") {
-  for (const std::string agent : {"rnn", "ff"}) {
+  for (const std::string agent : {"rnn", "ff", "tarmac"}) {
     TrainingOptions o = small_options();
     o.agent = agent;
     o.use_orthogonal = true;
-    o.use_layer_norm = agent == "rnn";
+    o.use_layer_norm = agent != "ff";
+    o.comm_rounds = 2;
     const auto learner = make_learner<float>(o, Stumble().info());
     o.use_orthogonal = false;
     const auto plain = make_learner<float>(o, Stumble().info());
     const LearnerState<float> state = learner->state(), usual = plain->state();
     CHECK(state.target == state.parameters);
-    const std::string last = agent == "rnn" ? "agent.fc2." : "agent.fc3.";
+    const std::string last = agent == "ff" ? "agent.fc3." : "agent.fc2.";
     for (const NamedBlock& b : learner->layout().blocks()) {
       CAPTURE(b.name);
       const Matrix<float> w = block(state.parameters, b), before = block(usual.parameters, b);

@@ -159,6 +159,7 @@ TEST_CASE("maac is off-policy, with its authors' settings and one-step targets")
 TEST_CASE("options that do not go together are an error") {
   CHECK_THROWS_WITH(with({{"batch_size", "64"}, {"buffer_size", "63"}}), contains("no batch would ever be full"));
   CHECK_THROWS_WITH(with({{"agent", "ff"}, {"use_layer_norm", "true"}}), contains("use_layer_norm"));
+  CHECK_THROWS_WITH(with({{"agent", "tarmac"}, {"share_parameters", "false"}}), contains("share_parameters"));
   CHECK_THROWS_WITH(with({{"target_update_interval_or_tau", "2.5"}}), contains("neither a share"));
 }
 

@@ -19,7 +19,8 @@ struct AgentOptions {
   bool obs_agent_id = true;      ///< the one-hot of the agent's index is part of the input
   Index hidden_dim = 64;         ///< rnn_hidden_dim
   bool use_layer_norm = false;   ///< between the GRU and the last layer, as in PyMARL2; recurrent agents only
-  bool share_parameters = true;  ///< one network for all agents, or one for each
+  bool share_parameters = true;  ///< one network for all agents, or one for each; TarMAC's share
+  Index comm_rounds = 1;         ///< of messages within a step; TarMAC only
 };
 
 /// What the agents read: one column an agent, the agents of a team side by side, i = column mod n_agents.

@@ -28,7 +28,8 @@ inline AgentOptions agent_options(const TrainingOptions& o, const EnvironmentInf
           .obs_agent_id = o.obs_agent_id,
           .hidden_dim = o.rnn_hidden_dim,
           .use_layer_norm = o.use_layer_norm,
-          .share_parameters = o.share_parameters};
+          .share_parameters = o.share_parameters,
+          .comm_rounds = o.comm_rounds};
 }
 
 inline MixerOptions mixer_options(const TrainingOptions& o) {

@@ -65,6 +65,7 @@ struct TrainingOptions {
   bool obs_agent_id = true;
   bool obs_last_action = true;
   bool share_parameters = true;
+  std::int64_t comm_rounds = 1;
   bool use_layer_norm = false;
   bool use_orthogonal = false;
   double gain = 0.01;

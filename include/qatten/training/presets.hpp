@@ -114,6 +114,7 @@ inline void check_options(const TrainingOptions& o) {
   check(o.batch_size <= o.buffer_size, "batch_size " + std::to_string(o.batch_size) + " is more than buffer_size " +
                                            std::to_string(o.buffer_size) + ": no batch would ever be full");
   check(!o.use_layer_norm || o.agent != "ff", "use_layer_norm is for agents with a GRU, agent is ff");
+  check(o.share_parameters || o.agent != "tarmac", "share_parameters is false, but one network serves a tarmac team");
   const double tau = o.target_update_interval_or_tau;
   check(tau <= 1 || tau == std::floor(tau), "target_update_interval_or_tau " + detail::shortest(tau) +
                                                 " is neither a share of at most 1 nor a whole number of updates");

@@ -6,7 +6,7 @@
 #include "qatten/runs/training_run.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
-#include "training/stumble.hpp"
+#include "training/small_training.hpp"
 
 using namespace qatten;
 using namespace qatten::test;

@@ -11,7 +11,7 @@
 #include "qatten/runs/interrupt.hpp"
 #include "qatten/runs/training_run.hpp"
 #include "support/catch.hpp"
-#include "training/stumble.hpp"
+#include "training/small_training.hpp"
 
 using namespace qatten;
 using namespace qatten::test;

@@ -3,7 +3,7 @@
 #include "qatten/training/make_trainer.hpp"
 
 #include "support/catch.hpp"
-#include "training/stumble.hpp"
+#include "training/small_training.hpp"
 
 using namespace qatten;
 using namespace qatten::test;

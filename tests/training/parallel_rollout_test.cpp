@@ -2,10 +2,11 @@
 
 #include "qatten/training/parallel_rollout.hpp"
 
+#include "qatten/agents/recurrent.hpp"
 #include "qatten/environments/check_environment.hpp"
 #include "qatten/training/rollout.hpp"
 #include "support/catch.hpp"
-#include "training/stumble.hpp"
+#include "training/small_training.hpp"
 
 using namespace qatten;
 using namespace qatten::test;
@@ -16,7 +17,7 @@ namespace {
 const EpisodePlan plan{.seed = 3, .purpose = "environment", .first = 10, .count = 23, .epsilon = 0.3};
 
 /// With weights so large that what an agent remembers decides what it does: a hidden state that goes astray shows.
-std::unique_ptr<SmallLearner> decided_learner(const EnvironmentInfo& info) {
+std::unique_ptr<AnyLearner<float>> decided_learner(const EnvironmentInfo& info) {
   auto learner = small_learner(small_options(), info);
   LearnerState<float> state = learner->state();
   state.parameters *= 8;
@@ -61,14 +62,16 @@ TEST_CASE("episodes played side by side are those of one environment and one pol
   Stumble game;
   Rollout<Stumble> rollout(game);
   const auto learner = decided_learner(rollout.info());
-  EpsilonGreedyPolicy policy(learner->learner().agent());
+  const Vector<float> parameters = learner->state().parameters;
+  ParameterLayout layout;  // the agents lie first in the learner's
+  EpsilonGreedyPolicy policy(RecurrentAgent<float>(layout, "agent", learner->team()));
   std::set<Index> lengths;
   int terminated = 0;
   for (std::size_t k = 0; k < together.size(); ++k) {
     CAPTURE(k);
     const std::uint64_t index = 10 + k;
     Random exploration(3, "environment exploration", index);
-    policy.set(learner->learner().state().parameters, 0.3, exploration);
+    policy.set(parameters, 0.3, exploration);
     const Episode<float> alone = rollout.play(Random(3, "environment", index), policy);
     CHECK(together[k].episode.actions == alone.actions);
     CHECK(together[k].episode.obs == alone.obs);

@@ -8,7 +8,7 @@
 #include "qatten/environments/games/two_step_game.hpp"
 #include "qatten/training/progress.hpp"
 #include "support/catch.hpp"
-#include "training/stumble.hpp"
+#include "training/small_training.hpp"
 
 using namespace qatten;
 using namespace qatten::test;

@@ -205,8 +205,10 @@ class TableValues {
   }
 
   std::vector<double> operator()(const std::vector<std::vector<int>>& joints) const {
-    std::vector<double> values;
-    for (const std::vector<int>& joint : joints) values.push_back(double(table_(joint_index(joint, n_actions_))));
+    std::vector<double> values(joints.size());
+    std::ranges::transform(joints, values.begin(), [this](const std::vector<int>& joint) {
+      return double(table_(joint_index(joint, n_actions_)));
+    });
     return values;
   }
 

@@ -212,6 +212,10 @@ std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options,
   return learner;
 }
 
+#ifdef QATTEN_COMPILED_TRAINING  // by who links qatten::compiled_training, where it is
+extern template std::unique_ptr<AnyLearner<float>> make_learner<float>(const TrainingOptions&, const EnvironmentInfo&);
+#endif
+
 /// A training by its options, in environments from `make`. A template so that only those who call it compile it.
 template <class Scalar = float>
 std::unique_ptr<Trainer> make_trainer(const TrainingOptions& options, const EnvironmentFactory& make) {

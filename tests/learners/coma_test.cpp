@@ -8,6 +8,7 @@
 #include "qatten/optim/adam.hpp"
 #include "qatten/optim/rmsprop.hpp"
 #include "qatten/replay/tiled_batch.hpp"
+#include "support/actor_critic_check.hpp"
 #include "support/episodes.hpp"
 #include "support/numbers.hpp"
 
@@ -39,19 +40,6 @@ struct Coma {
     return {layout, agent, critic, Adam<Scalar>(), Adam<Scalar>(), coma, seed};
   }
 };
-
-template <class Scalar>
-std::span<const EpisodeBatch<Scalar>> one(const EpisodeBatch<Scalar>& batch) {
-  return {&batch, 1};
-}
-
-/// Every block of a part of the layout has a gradient somewhere, the others have none.
-void check_part(const ParameterLayout& layout, const Vector<double>& gradient, const std::string& part) {
-  for (const NamedBlock& b : layout.blocks()) {
-    INFO(b.name);
-    CHECK((block(gradient, b).cwiseAbs().maxCoeff() > 0) == b.name.starts_with(part + "."));
-  }
-}
 
 template <template <class> class Agent>
 void check_gradients(const AgentOptions& options, double epsilon) {

@@ -29,9 +29,10 @@ march() {
   if grep -qsw avx2 /proc/cpuinfo && grep -qsw fma /proc/cpuinfo; then echo x86-64-v3; fi
 }
 
-# configure PRESET [OPTION...]
+# configure PRESET [OPTION...]. Warnings are errors where QATTEN_WERROR=ON says so, as CI does: a compiler that nobody
+# tried may warn of what is right, and should build nevertheless.
 configure() {
-  quietly "Configuring $1" cmake --preset "$@"
+  quietly "Configuring $1" cmake --preset "$@" -DQATTEN_WERROR="${QATTEN_WERROR:-OFF}"
 }
 
 # build PRESET TARGET...

@@ -10,6 +10,7 @@
 #include "io/files.hpp"
 #include "qatten/runs/interrupt.hpp"
 #include "qatten/runs/training_run.hpp"
+#include "qatten/training/make_trainer.hpp"
 #include "support/catch.hpp"
 #include "training/small_training.hpp"
 
@@ -45,11 +46,18 @@ std::filesystem::path new_folder(const TemporaryFolder& temporary, const std::st
   return temporary / name;
 }
 
+/// What makes the small options those of a mixer or a policy.
+const Assignments& changes_for(const std::string& mixer) {
+  static const Assignments none;
+  return mixer == "coma" ? small_coma : mixer == "maac" ? small_maac : none;
+}
+
 /// The run as a process of its own: this program, with the hidden test below.
-pid_t start(const std::filesystem::path& root) {
+pid_t start(const std::filesystem::path& root, const std::string& mixer) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::setenv("QATTEN_TEST_RUN", root.c_str(), 1);
+    ::setenv("QATTEN_TEST_MIXER", mixer.c_str(), 1);
     ::execl("/proc/self/exe", "run", "[.run]", "-o", "/dev/null", static_cast<char*>(nullptr));
     ::_exit(127);
   }
@@ -65,29 +73,31 @@ int wait_for(pid_t child) {
 }  // namespace
 
 TEST_CASE("the process that is killed", "[.run]") {
-  const char* root = std::getenv("QATTEN_TEST_RUN");
+  const char *root = std::getenv("QATTEN_TEST_RUN"), *mixer = std::getenv("QATTEN_TEST_MIXER");
   REQUIRE(root != nullptr);
+  REQUIRE(mixer != nullptr);
   Interrupt interrupt;
-  CHECK(train(root, {&interrupt}));
+  CHECK(train(root, {&interrupt}, changes_for(mixer)));
 }
 
 TEST_CASE("killed at twenty random moments, a run ends in the same bits") {
+  const std::string mixer = GENERATE("qatten", "coma", "maac");
   const TemporaryFolder temporary;
   const auto undisturbed = new_folder(temporary, "undisturbed");
   const auto begin = std::chrono::steady_clock::now();
-  REQUIRE(wait_for(start(undisturbed)) == 0);
+  REQUIRE(wait_for(start(undisturbed, mixer)) == 0);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::string expected = outcome(undisturbed);
 
   const auto seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-  CAPTURE(seed, seconds);
+  CAPTURE(mixer, seed, seconds);
   Random random(seed);
   int kills = 0, resumed = 0, rounds = 0;
   while (kills < 20) {
     const auto root = new_folder(temporary, "killed_" + std::to_string(rounds++));
     for (bool finished = false; !finished;) {
       if (std::filesystem::exists(root / "checkpoints") && !RunFolder{root}.saved().empty()) ++resumed;
-      const pid_t child = start(root);
+      const pid_t child = start(root, mixer);
       std::this_thread::sleep_for(std::chrono::duration<double>(random.uniform(0.1, 0.9) * seconds));
       ::kill(child, SIGKILL);
       const int status = wait_for(child);
@@ -118,8 +128,9 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
     std::int64_t at;
     bool done = false;
   };
-  const Assignments changes = GENERATE(Assignments{}, small_coma, small_maac);
-  CAPTURE(changes.size());
+  const std::string mixer = GENERATE("qatten", "coma", "maac");
+  CAPTURE(mixer);
+  const Assignments& changes = changes_for(mixer);
   const TemporaryFolder temporary;
   REQUIRE(train(new_folder(temporary, "undisturbed"), {}, changes));
   const auto root = new_folder(temporary, "stopped");
@@ -137,6 +148,41 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
   const std::string log = read_text(root / "log.txt");
   for (const std::string part : {"started", "stopped at t_env", "resumed at t_env", "finished"})
     CHECK_THAT(log, contains(part));
+}
+
+TEST_CASE("whatever system it is, another trainer goes on from its checkpoint to the same bits") {
+  struct Stop : Listener {
+    void progress(const TrainingProgress& p) override { t_env = p.t_env; }
+    bool stop_requested() override { return t_env > 150; }
+    std::int64_t t_env = 0;
+  };
+  const auto agent = GENERATE(as<std::string>(), "rnn", "n_rnn", "ff", "tarmac");
+  for (const auto* list : {&mixer_names(), &system_names()}) {
+    for (const auto& [mixer, description] : *list) {
+      CAPTURE(agent, mixer);
+      TrainingOptions options = small_options();
+      options.agent = agent;
+      options.mixer = mixer;
+      options.t_max = 300;
+      for (const auto& [name, text] : changes_for(mixer)) set_option(options, name, text);
+      const auto undisturbed = make_trainer(options, stumbles()), stopped = make_trainer(options, stumbles()),
+                 other = make_trainer(options, stumbles());
+      Listener listener;
+      REQUIRE(undisturbed->run(listener));
+      Stop stop;
+      REQUIRE_FALSE(stopped->run(stop));
+      REQUIRE(stopped->learner().updates() > 0);
+      REQUIRE(stopped->learner().updates() < undisturbed->learner().updates());
+      Checkpoint checkpoint;
+      put_trainer(checkpoint, *stopped);
+      get_trainer(checkpoint, *other);
+      CHECK(other->run(listener));
+      const LearnerState<float> expected = undisturbed->learner().state(), got = other->learner().state();
+      CHECK(got.updates == expected.updates);
+      CHECK(got.parameters == expected.parameters);
+      CHECK(got.target == expected.target);
+    }
+  }
 }
 
 TEST_CASE("a run's folder says what was asked for, what came out, and where from") {

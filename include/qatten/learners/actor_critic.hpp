@@ -99,7 +99,7 @@ class ActorCritic {
     try {
       return f();
     } catch (...) {
-      std::swap(state_, before_);
+      state_ = before_;
       throw;
     }
   }

@@ -1,7 +1,9 @@
 #pragma once
 // One episode of exactly its own length.
 
+#include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "qatten/core/error.hpp"
 #include "qatten/core/view.hpp"
@@ -19,6 +21,22 @@ struct EpisodeShape {
 
   bool operator==(const EpisodeShape&) const = default;
 };
+
+namespace detail {
+
+/// Columns first … first + count − 1 of a matrix to another of as many rows, from its column `at` on. They lie one
+/// behind the other; blocks of Eigen's do the same and take the compiler twenty times as long.
+template <class From, class To>
+void copy_columns(const From& from, Index first, Index count, To& to, Index at) {
+  const auto* x = from.data() + first * from.rows();
+  auto* y = to.data() + at * to.rows();
+  if constexpr (std::is_same_v<typename From::Scalar, typename To::Scalar>)
+    std::copy_n(x, count * from.rows(), y);
+  else
+    std::transform(x, x + count * from.rows(), y, [](auto v) { return static_cast<typename To::Scalar>(v); });
+}
+
+}  // namespace detail
 
 /// L steps and the L + 1 observations around them, one after the other, the agents of a step side by side. Nothing that
 /// can be derived is stored: the last actions are the actions one step earlier.
@@ -56,14 +74,17 @@ struct Episode {
   /// The first `length` steps, as an episode of its own.
   Episode first(Index length) const {
     const Index n = n_agents();
+    EpisodeShape s = shape();
+    s.length = length;
     Episode e;
-    e.obs = obs.leftCols(n * (length + 1));
-    e.state = state.leftCols(length + 1);
-    e.units = units.leftCols(length + 1);
-    e.available = available.leftCols(n * (length + 1));
-    e.alive = alive.leftCols(length + 1);
-    e.actions = actions.leftCols(length);
-    e.rewards = rewards.head(length);
+    e.resize(s);
+    detail::copy_columns(obs, 0, n * (length + 1), e.obs, 0);
+    detail::copy_columns(state, 0, length + 1, e.state, 0);
+    detail::copy_columns(units, 0, length + 1, e.units, 0);
+    detail::copy_columns(available, 0, n * (length + 1), e.available, 0);
+    detail::copy_columns(alive, 0, length + 1, e.alive, 0);
+    detail::copy_columns(actions, 0, length, e.actions, 0);
+    std::copy_n(rewards.data(), length, e.rewards.data());
     e.terminated = terminated;
     return e;
   }

@@ -101,20 +101,20 @@ struct EpisodeBatch {
     const Index n = n_agents, length = e.length();
     for (Index t = 0; t <= length; ++t) {
       const Index column = ragged.column(b, t);
-      obs.middleCols(column * n, n) = e.obs.middleCols(t * n, n).template cast<Scalar>();
-      available.middleCols(column * n, n) = e.available.middleCols(t * n, n);
+      detail::copy_columns(e.obs, t * n, n, obs, column * n);
+      detail::copy_columns(e.available, t * n, n, available, column * n);
       for (Index i = 0; i < n; ++i) last_actions(0, column * n + i) = t == 0 ? -1 : e.actions(i, t - 1);
-      state.col(column) = e.state.col(t).template cast<Scalar>();
-      units.col(column) = e.units.col(t).template cast<Scalar>();
-      alive.col(column) = e.alive.col(t);
+      detail::copy_columns(e.state, t, 1, state, column);
+      detail::copy_columns(e.units, t, 1, units, column);
+      detail::copy_columns(e.alive, t, 1, alive, column);
       if (t == length) break;
       const Index k = transitions.column(b, t);
-      actions.col(k) = e.actions.col(t);
+      detail::copy_columns(e.actions, t, 1, actions, k);
       rewards(0, k) = static_cast<Scalar>(e.rewards(t));
       continues(0, k) = Scalar(e.terminated && t + 1 == length ? 0 : 1);
-      transition_state.col(k) = e.state.col(t).template cast<Scalar>();
-      transition_units.col(k) = e.units.col(t).template cast<Scalar>();
-      transition_alive.col(k) = e.alive.col(t);
+      detail::copy_columns(e.state, t, 1, transition_state, k);
+      detail::copy_columns(e.units, t, 1, transition_units, k);
+      detail::copy_columns(e.alive, t, 1, transition_alive, k);
     }
   }
 

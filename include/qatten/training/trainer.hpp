@@ -197,8 +197,8 @@ class Trainer {
       state_.t_env += p.episode.length();
       ++state_.episode;
       state_.episodes.add(p.episode, p.metrics);
-      state_.largest_reward =
-          std::max(state_.largest_reward, double(p.episode.rewards.template lpNorm<Eigen::Infinity>()));
+      for (const float r : p.episode.rewards)
+        state_.largest_reward = std::max(state_.largest_reward, std::abs(double(r)));
       buffer_.add(p.episode);
     }
   }

@@ -44,16 +44,16 @@ class GaussianSqueeze {
   }
 
   void observe(Observation o) const {
-    o.obs.row(0) = weights_.transpose().cast<float>();
-    o.units.row(0) = o.obs.row(0);
-    o.state.col(0) = weights_.cast<float>();
+    for (Index i = 0; i < weights_.size(); ++i)
+      o.obs(0, i) = o.units(0, i) = o.state(i, 0) = static_cast<float>(weights_[i]);
   }
 
   /// Throws unless there is one action per agent, each in 0 ... 10.
   StepResult step(std::span<const int> actions) {
     detail::check_actions("GaussianSqueeze::step", actions, weights_.size(), 11);
-    const Eigen::Map<const Vector<int>> a(actions.data(), weights_.size());
-    const double x = weights_.dot(a.cast<double>()) / static_cast<double>(weights_.size());
+    double sum = 0;
+    for (Index i = 0; i < weights_.size(); ++i) sum += weights_[i] * actions[static_cast<std::size_t>(i)];
+    const double x = sum / static_cast<double>(weights_.size());
     return {.reward = static_cast<float>(payoff(x)), .terminated = true};
   }
 

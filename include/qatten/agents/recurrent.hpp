@@ -3,14 +3,12 @@
 //
 //   x = relu(fc1 [o; onehot(a); onehot(i)]),   h' = GRU(x, h),   q = fc2 h'   or   fc2 LayerNorm(h')
 
-#include <optional>
 #include <string>
 
 #include "qatten/agents/input_layer.hpp"
+#include "qatten/agents/output_layer.hpp"
 #include "qatten/agents/team.hpp"
 #include "qatten/nn/gru.hpp"
-#include "qatten/nn/layer_norm.hpp"
-#include "qatten/nn/linear.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -21,13 +19,14 @@ class RecurrentNetwork {
  public:
   using Scalar = Scalar_;
   struct Cache {
-    Matrix<Scalar> x, h, normalised;  ///< (hidden, columns)
+    Matrix<Scalar> x, h;  ///< (hidden, columns)
     typename Gru<Scalar>::Cache gru;
-    typename LayerNorm<Scalar>::Cache layer_norm;
+    typename OutputLayer<Scalar>::Cache output;
   };
   struct Scratch {
-    Matrix<Scalar> x, h, normalised;  ///< likewise, or their gradients
+    Matrix<Scalar> x, h;  ///< likewise, or their gradients
     typename Gru<Scalar>::Scratch gru;
+    typename OutputLayer<Scalar>::Scratch output;
   };
 
   RecurrentNetwork(ParameterLayout& layout, const std::string& name, const AgentOptions& options, Index group,
@@ -35,28 +34,27 @@ class RecurrentNetwork {
       : group_(group),
         fc1_(layout, name + ".fc1", options, options.hidden_dim, group, first_agent),
         gru_(layout, name + ".rnn", options.hidden_dim, options.hidden_dim),
-        fc2_(layout, name + ".fc2", options.hidden_dim, options.n_actions) {
-    if (options.use_layer_norm) layer_norm_.emplace(layout, name + ".layer_norm", options.hidden_dim);
-  }
+        output_(layout, name, options) {}
 
   void initialise(Vector<Scalar>& p, Random& random) const {
     fc1_.initialise(p, random);
     gru_.initialise(p, random);
-    fc2_.initialise(p, random);
-    if (layer_norm_) layer_norm_->initialise(p);
+    output_.initialise(p, random);
   }
 
   void prepare(Cache& cache, Scratch& scratch, Index columns, Index batch) const {
     prepare_activations(cache, columns);
     gru_.prepare(cache.gru, scratch.gru, columns, batch);
-    if (layer_norm_) layer_norm_->prepare(cache.layer_norm, columns);
     prepare_activations(scratch, columns);
+    output_.prepare(cache.output, columns);
+    output_.prepare(scratch.output, columns);
   }
 
   /// For `evaluate` and `step` alone.
   void prepare(Scratch& scratch, Index columns, Index batch) const {
     prepare_activations(scratch, columns);
     gru_.prepare(scratch.gru, batch);
+    output_.prepare(scratch.output, columns);
   }
 
   void forward(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
@@ -66,8 +64,7 @@ class RecurrentNetwork {
     View<Scalar> x = cache.x.leftCols(columns), h = cache.h.leftCols(columns);
     fc1_.forward(p, in, x);
     gru_.forward(p, ragged, group_, x, h0, h, cache.gru, scratch.gru);
-    if (layer_norm_) layer_norm_->forward(p, h, cache.normalised.leftCols(columns), cache.layer_norm);
-    fc2_.forward(p, last_input(cache, columns), q);
+    output_.forward(p, h, q, cache.output);
   }
 
   void evaluate(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
@@ -77,8 +74,7 @@ class RecurrentNetwork {
     View<Scalar> x = scratch.x.leftCols(columns), h = scratch.h.leftCols(columns);
     fc1_.forward(p, in, x);
     gru_.evaluate(p, ragged, group_, x, h0, h, scratch.gru);
-    if (layer_norm_) layer_norm_->evaluate(p, h, scratch.normalised.leftCols(columns));
-    fc2_.forward(p, last_input(scratch, columns), q);
+    output_.evaluate(p, h, q, scratch.output);
   }
 
   void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged& ragged, const AgentInputs<Scalar>& in,
@@ -86,11 +82,10 @@ class RecurrentNetwork {
                 View<Scalar> dh0, Scratch& scratch, ConstView<Scalar> dhidden = {}) const {
     const Index columns = in.obs.cols();
     View<Scalar> dx = scratch.x.leftCols(columns), dh = scratch.h.leftCols(columns);
-    const ConstView<Scalar> x = cache.x.leftCols(columns);
-    fc2_.backward(p, last_input(cache, columns), dq, gradients, dh);
-    if (layer_norm_) layer_norm_->backward(p, cache.layer_norm, dh, gradients, dh);
+    const ConstView<Scalar> x = cache.x.leftCols(columns), h = cache.h.leftCols(columns);
+    output_.backward(p, h, cache.output, dq, gradients, dh);
     if (dhidden.size() > 0) dh += dhidden;
-    gru_.backward(p, cache.gru, ragged, group_, x, h0, cache.h.leftCols(columns), dh, gradients, dx, dh0, scratch.gru);
+    gru_.backward(p, cache.gru, ragged, group_, x, h0, h, dh, gradients, dx, dh0, scratch.gru);
     fc1_.backward(p, in, x, dx, gradients, dobs);
   }
 
@@ -101,12 +96,7 @@ class RecurrentNetwork {
     View<Scalar> x = scratch.x.leftCols(columns);
     fc1_.forward(p, in, x);
     gru_.cell().evaluate(p, x, hidden, hidden, scratch.gru.cell);
-    if (layer_norm_) {
-      layer_norm_->evaluate(p, hidden, scratch.normalised.leftCols(columns));
-      fc2_.forward(p, scratch.normalised.leftCols(columns), q);
-    } else {
-      fc2_.forward(p, hidden, q);
-    }
+    output_.evaluate(p, hidden, q, scratch.output);
   }
 
   /// h of the last `forward` or `evaluate` (hidden, columns).
@@ -119,19 +109,12 @@ class RecurrentNetwork {
   template <class Memory>
   void prepare_activations(Memory& memory, Index columns) const {
     for (auto* m : {&memory.x, &memory.h}) m->resize(gru_.hidden(), columns);
-    if (layer_norm_) memory.normalised.resize(gru_.hidden(), columns);
-  }
-
-  template <class Memory>
-  ConstView<Scalar> last_input(const Memory& memory, Index columns) const {
-    return layer_norm_ ? memory.normalised.leftCols(columns) : memory.h.leftCols(columns);
   }
 
   Index group_;
   InputLayer<Scalar> fc1_;
   Gru<Scalar> gru_;
-  Linear<Scalar> fc2_;
-  std::optional<LayerNorm<Scalar>> layer_norm_;
+  OutputLayer<Scalar> output_;
 };
 
 template <class Scalar>

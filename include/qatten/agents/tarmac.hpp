@@ -12,14 +12,12 @@
 //
 // There is nothing between steps but h. x does not depend on h, so that fc1 is one product over all steps.
 
-#include <optional>
 #include <string>
 
 #include "qatten/agents/input_layer.hpp"
 #include "qatten/agents/messages.hpp"
+#include "qatten/agents/output_layer.hpp"
 #include "qatten/nn/gru_cell.hpp"
-#include "qatten/nn/layer_norm.hpp"
-#include "qatten/nn/linear.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
@@ -30,17 +28,18 @@ class TarmacAgent {
  public:
   using Scalar = Scalar_;
   struct Cache {
-    Matrix<Scalar> x;              ///< [x; c] (hidden + value, columns)
-    Matrix<Scalar> h, normalised;  ///< (hidden, columns)
+    Matrix<Scalar> x;  ///< [x; c] (hidden + value, columns)
+    Matrix<Scalar> h;  ///< (hidden, columns)
     typename GruCell<Scalar>::Cache gru;
-    typename LayerNorm<Scalar>::Cache layer_norm;
+    typename OutputLayer<Scalar>::Cache output;
     typename Messages<Scalar>::Memory messages;
   };
   struct Scratch {
-    Matrix<Scalar> x, h, normalised;  ///< likewise, or their gradients
-    Matrix<Scalar> zero;              ///< h before the first step
-    Matrix<Scalar> carry;             ///< ∂L/∂h_t
+    Matrix<Scalar> x, h;   ///< likewise, or their gradients
+    Matrix<Scalar> zero;   ///< h before the first step
+    Matrix<Scalar> carry;  ///< ∂L/∂h_t
     typename GruCell<Scalar>::Scratch gru;
+    typename OutputLayer<Scalar>::Scratch output;
     typename Messages<Scalar>::Memory messages;  ///< of one step
   };
 
@@ -49,9 +48,7 @@ class TarmacAgent {
         fc1_(layout, name + ".fc1", options, options.hidden_dim, options.n_agents, 0),
         messages_(layout, name, options.n_agents, options.hidden_dim, options.comm_rounds),
         gru_(layout, name + ".rnn", options.hidden_dim + Messages<Scalar>::value, options.hidden_dim),
-        fc2_(layout, name + ".fc2", options.hidden_dim, options.n_actions) {
-    if (options.use_layer_norm) layer_norm_.emplace(layout, name + ".layer_norm", options.hidden_dim);
-  }
+        output_(layout, name, options) {}
 
   const AgentOptions& options() const { return options_; }
 
@@ -59,15 +56,14 @@ class TarmacAgent {
     fc1_.initialise(p, random);
     messages_.initialise(p, random);
     gru_.initialise(p, random);
-    fc2_.initialise(p, random);
-    if (layer_norm_) layer_norm_->initialise(p);
+    output_.initialise(p, random);
   }
 
   void prepare(Cache& cache, Scratch& scratch, Index columns, Index batch) const {
     prepare_activations(cache, columns);
     gru_.prepare(cache.gru, scratch.gru, columns, batch);
     messages_.prepare(cache.messages, columns);
-    if (layer_norm_) layer_norm_->prepare(cache.layer_norm, columns);
+    output_.prepare(cache.output, columns);
     prepare(scratch, columns, batch);
   }
 
@@ -78,6 +74,7 @@ class TarmacAgent {
     scratch.carry.resize(options_.hidden_dim, batch);
     gru_.prepare(scratch.gru, batch);
     messages_.prepare(scratch.messages, batch);
+    output_.prepare(scratch.output, columns);
   }
 
   void forward(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
@@ -88,9 +85,7 @@ class TarmacAgent {
              messages_.forward(p, before, received(x), cache.messages, column);
              gru_.forward(p, x, before, h, cache.gru, scratch.gru, column);
            });
-    if (layer_norm_)
-      layer_norm_->forward(p, cache.h.leftCols(columns), cache.normalised.leftCols(columns), cache.layer_norm);
-    fc2_.forward(p, last_input(cache, columns), q);
+    output_.forward(p, cache.h.leftCols(columns), q, cache.output);
   }
 
   void evaluate(const Vector<Scalar>& p, const Ragged& ragged, const AgentInputs<Scalar>& in, ConstView<Scalar> h0,
@@ -99,8 +94,7 @@ class TarmacAgent {
     unroll(p, ragged, in, h0, scratch, scratch, [&](View<Scalar> x, ConstView<Scalar> before, View<Scalar> h, Index) {
       listen_and_go_on(p, x, before, h, scratch);
     });
-    if (layer_norm_) layer_norm_->evaluate(p, scratch.h.leftCols(columns), scratch.normalised.leftCols(columns));
-    fc2_.forward(p, last_input(scratch, columns), q);
+    output_.evaluate(p, scratch.h.leftCols(columns), q, scratch.output);
   }
 
   void backward(const Vector<Scalar>& p, const Cache& cache, const Ragged& ragged, const AgentInputs<Scalar>& in,
@@ -109,8 +103,7 @@ class TarmacAgent {
     const Index columns = in.obs.cols(), n = options_.n_agents;
     const ConstView<Scalar> x = cache.x.leftCols(columns), h = cache.h.leftCols(columns);
     View<Scalar> dx = scratch.x.leftCols(columns), dh = scratch.h.leftCols(columns);
-    fc2_.backward(p, last_input(cache, columns), dq, gradients, dh);
-    if (layer_norm_) layer_norm_->backward(p, cache.layer_norm, dh, gradients, dh);
+    output_.backward(p, h, cache.output, dq, gradients, dh);
     if (dhidden.size() > 0) dh += dhidden;
     for (Index t = ragged.steps(); t-- > 0;) {
       const Index column = ragged.offset(t) * n, batch = ragged.living(t) * n, going_on = ragged.living(t + 1) * n;
@@ -136,12 +129,7 @@ class TarmacAgent {
     View<Scalar> x = scratch.x.leftCols(columns);
     fc1_.forward(p, in, seen(x));
     listen_and_go_on(p, x, hidden, hidden, scratch);
-    if (layer_norm_) {
-      layer_norm_->evaluate(p, hidden, scratch.normalised.leftCols(columns));
-      fc2_.forward(p, scratch.normalised.leftCols(columns), q);
-    } else {
-      fc2_.forward(p, hidden, q);
-    }
+    output_.evaluate(p, hidden, q, scratch.output);
   }
 
   /// α of a round, 0 the first: who listens to whom. (n_agents, columns): in column j what agent j of its team makes of
@@ -163,7 +151,6 @@ class TarmacAgent {
   void prepare_activations(Memory& memory, Index columns) const {
     memory.x.resize(gru_.inputs(), columns);
     memory.h.resize(options_.hidden_dim, columns);
-    if (layer_norm_) memory.normalised.resize(options_.hidden_dim, columns);
   }
 
   /// The rows x and c of [x; c], or of its gradient.
@@ -204,17 +191,11 @@ class TarmacAgent {
     return h0.size() > 0 ? h0 : ConstView<Scalar>(scratch.zero.leftCols(batch));
   }
 
-  template <class Memory>
-  ConstView<Scalar> last_input(const Memory& memory, Index columns) const {
-    return layer_norm_ ? memory.normalised.leftCols(columns) : memory.h.leftCols(columns);
-  }
-
   AgentOptions options_;
   InputLayer<Scalar> fc1_;
   Messages<Scalar> messages_;
   GruCell<Scalar> gru_;
-  Linear<Scalar> fc2_;
-  std::optional<LayerNorm<Scalar>> layer_norm_;
+  OutputLayer<Scalar> output_;
 };
 
 static_assert(Agent<TarmacAgent<float>>);

@@ -19,7 +19,7 @@ Matrix<double> random_matrix(Index rows, Index cols, Random& random) {
 double best_of_all_subsets(const Matrix<double>& A, const Vector<double>& b) {
   double best = b.squaredNorm();
   for (unsigned subset = 1; subset < 1u << A.cols(); ++subset) {
-    Eigen::Array<bool, Eigen::Dynamic, 1> free(A.cols());
+    std::vector<bool> free(A.cols());
     for (Index j = 0; j < A.cols(); ++j) free[j] = (subset >> j & 1) != 0;
     const Vector<double> x = detail::solve_free(A, b, free);
     if (x.minCoeff() >= 0) best = std::min(best, (A * x - b).squaredNorm());

@@ -7,6 +7,7 @@
 // by row, rows agent 1, columns agent 2.
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -30,19 +31,25 @@ struct Projection {
 
 namespace detail {
 
+inline double mean_of(const Vector<double>& x) {
+  return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+}
+
 /// (n_actions): the mean of the table where one agent plays each of its actions. The agent's digit of a joint action's
 /// number is number / stride % n_actions: stride 1 for the last agent, n_actions for the one before, and so on.
 inline Vector<double> marginal_means(const Vector<double>& table, Index n_actions, Index stride) {
   Vector<double> sum = Vector<double>::Zero(n_actions);
   for (Index i = 0; i < table.size(); ++i) sum[i / stride % n_actions] += table[i];
-  return sum * (static_cast<double>(n_actions) / static_cast<double>(table.size()));
+  for (double& mean : sum) mean *= static_cast<double>(n_actions) / static_cast<double>(table.size());
+  return sum;
 }
 
 inline void check_table(std::string_view function, const Vector<double>& payoff, Index n_agents, Index n_actions) {
   if (payoff.size() != n_joint_actions(n_agents, n_actions))
     throw Error(std::string(function) + ": got " + std::to_string(payoff.size()) + " payoffs, expected " +
                 std::to_string(n_actions) + "^" + std::to_string(n_agents));
-  require(payoff.allFinite(), function, "payoffs must be finite");
+  require(std::all_of(payoff.begin(), payoff.end(), [](double x) { return std::isfinite(x); }), function,
+          "payoffs must be finite");
 }
 
 /// Which of the n_actions each agent's row, column, ... has the greatest mean, as a mask over joint actions. In a table
@@ -51,19 +58,26 @@ inline std::vector<bool> greedy_mask(const Vector<double>& table, Index n_action
   std::vector<bool> greedy(static_cast<std::size_t>(table.size()), true);
   for (Index stride = 1; stride < table.size(); stride *= n_actions) {
     const Vector<double> mean = marginal_means(table, n_actions, stride);
+    const double greatest = *std::max_element(mean.begin(), mean.end());
     for (Index i = 0; i < table.size(); ++i)
-      if (mean[i / stride % n_actions] < mean.maxCoeff() - tie) greedy[static_cast<std::size_t>(i)] = false;
+      if (mean[i / stride % n_actions] < greatest - tie) greedy[static_cast<std::size_t>(i)] = false;
   }
   return greedy;
 }
 
 inline Projection make_projection(Vector<double> table, const Vector<double>& payoff, Index n_actions) {
   Projection projection;
-  projection.mse = (table - payoff).squaredNorm() / static_cast<double>(payoff.size());
-  const double tie = 1e-9 * table.cwiseAbs().maxCoeff();
+  double greatest = table[0], largest = 0, squares = 0;
+  for (Index i = 0; i < table.size(); ++i) {
+    greatest = std::max(greatest, table[i]);
+    largest = std::max(largest, std::abs(table[i]));
+    squares += (table[i] - payoff[i]) * (table[i] - payoff[i]);
+  }
+  projection.mse = squares / static_cast<double>(payoff.size());
+  const double tie = 1e-9 * largest;
   const std::vector<bool> greedy = greedy_mask(table, n_actions, tie);
   for (Index i = 0; i < table.size(); ++i) {
-    if (table[i] >= table.maxCoeff() - tie) projection.argmax.push_back(i);
+    if (table[i] >= greatest - tie) projection.argmax.push_back(i);
     if (greedy[static_cast<std::size_t>(i)]) projection.greedy.push_back(i);
   }
   projection.table = std::move(table);
@@ -73,21 +87,21 @@ inline Projection make_projection(Vector<double> table, const Vector<double>& pa
 /// (k², G): one column per upper set of {0..k-1}² other than the empty and the full one, 1 inside. Their non-negative
 /// sums plus a constant are the tables that rise along rows and columns.
 inline Matrix<double> monotone_generators(Index k) {
-  std::vector<Vector<double>> columns;
+  std::vector<double> columns;
   // In row i the set begins at column start[i]; an upper set begins earlier, or no later, in every further row.
   std::vector<Index> start(static_cast<std::size_t>(k), k);
   while (true) {
-    Matrix<double> set = Matrix<double>::Zero(k, k);  // transposed, so that memory runs along rows of the table
-    for (Index i = 0; i < k; ++i) set.col(i).tail(k - start[static_cast<std::size_t>(i)]).setOnes();
-    if (set.minCoeff() != set.maxCoeff()) columns.emplace_back(set.reshaped());
+    if (start.front() > 0 && start.back() < k)  // neither full nor empty: start never increases
+      for (Index i = 0; i < k; ++i)
+        for (Index j = 0; j < k; ++j) columns.push_back(j >= start[static_cast<std::size_t>(i)] ? 1 : 0);
     // The next non-increasing sequence in lexicographic order of its reversal.
     auto digit = std::find_if(start.rbegin(), start.rend(), [](Index s) { return s > 0; });
     if (digit == start.rend()) break;
     --*digit;
     std::fill(start.rbegin(), digit, *digit);
   }
-  Matrix<double> generators(k * k, static_cast<Index>(columns.size()));
-  for (Index j = 0; j < generators.cols(); ++j) generators.col(j) = columns[static_cast<std::size_t>(j)];
+  Matrix<double> generators(k * k, std::ssize(columns) / (k * k));
+  std::copy(columns.begin(), columns.end(), generators.data());
   return generators;
 }
 
@@ -116,7 +130,7 @@ inline Projection project_in_order(const Matrix<double>& centred, const Vector<d
   std::vector<Index> cell;
   for (const Index row : rows)
     for (const Index col : cols) cell.push_back(row * static_cast<Index>(cols.size()) + col);
-  const double mean = payoff.mean();
+  const double mean = mean_of(payoff);
   Vector<double> sorted(payoff.size()), table = Vector<double>::Constant(payoff.size(), mean);
   for (Index k = 0; k < payoff.size(); ++k) sorted(k) = payoff(cell[static_cast<std::size_t>(k)]) - mean;
   const Vector<double> weights = nonnegative_least_squares(centred, sorted);
@@ -125,14 +139,20 @@ inline Projection project_in_order(const Matrix<double>& centred, const Vector<d
   return make_projection(std::move(table), payoff, std::ssize(rows));
 }
 
-inline Matrix<double> centre(const Matrix<double>& generators) {
-  return generators.rowwise() - generators.colwise().mean();
+inline Matrix<double> centre(Matrix<double> generators) {
+  for (Index j = 0; j < generators.cols(); ++j) {
+    double* const x = column(generators, j);
+    const double mean = std::accumulate(x, x + generators.rows(), 0.0) / static_cast<double>(generators.rows());
+    for (Index row = 0; row < generators.rows(); ++row) x[row] -= mean;
+  }
+  return generators;
 }
 
 /// The best over all orders of both agents' actions.
 inline Projection project(const Matrix<double>& generators, const Vector<double>& payoff, Index k) {
   const Matrix<double> centred = centre(generators);
-  const double better = 1e-12 * payoff.squaredNorm();  // so that rounding does not choose among equals
+  const double better =
+      1e-12 * dot(payoff.data(), payoff.data(), payoff.size());  // so that rounding does not choose among equals
   Projection best;
   Order rows = first_order(k);
   do {
@@ -161,7 +181,7 @@ inline void check_two_player_table(std::string_view function, const Vector<doubl
 /// entries; throws when it has not, or when one is not finite.
 inline Projection additive_projection(const Vector<double>& payoff, Index n_agents, Index n_actions) {
   detail::check_table("additive_projection", payoff, n_agents, n_actions);
-  const double mean = payoff.mean();
+  const double mean = detail::mean_of(payoff);
   Vector<double> table = Vector<double>::Constant(payoff.size(), mean);
   for (Index stride = 1; stride < payoff.size(); stride *= n_actions) {
     const Vector<double> utility = detail::marginal_means(payoff, n_actions, stride);

@@ -156,12 +156,10 @@ TEST_CASE("whatever system it is, another trainer goes on from its checkpoint to
     bool stop_requested() override { return t_env > 150; }
     std::int64_t t_env = 0;
   };
-  const auto agent = GENERATE(as<std::string>(), "rnn", "n_rnn", "ff", "tarmac");
   for (const auto* list : {&mixer_names(), &system_names()}) {
     for (const auto& [mixer, description] : *list) {
-      CAPTURE(agent, mixer);
+      CAPTURE(mixer);
       TrainingOptions options = small_options();
-      options.agent = agent;
       options.mixer = mixer;
       options.t_max = 300;
       for (const auto& [name, text] : changes_for(mixer)) set_option(options, name, text);

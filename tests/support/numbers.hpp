@@ -74,15 +74,14 @@ void check_by_duals(const ParameterLayout& layout, const Vector<double>& p, cons
   CHECK(report.passed(1e-12));
 }
 
-/// The same by dual numbers and by central differences, which share no scalar code with them. Differences of deep nets
-/// are good to 1e-8 or 1e-7, depending on where rounding puts the kinks: what they guard against is an error in `Dual`.
+/// The same by dual numbers and by central differences, which share no scalar code with them.
 template <class Loss>
 void check_twice(const ParameterLayout& layout, const Vector<double>& p, const Vector<double>& gradient,
                  const Loss& loss) {
   check_by_duals(layout, p, gradient, loss);
   const GradientReport report = check_gradient_by_differences(layout, p, gradient, loss);
   INFO(to_string(report));
-  CHECK(report.passed(1e-6));
+  CHECK(report.passed(1e-8));
 }
 
 }  // namespace qatten::testing

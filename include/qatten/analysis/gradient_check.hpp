@@ -74,18 +74,20 @@ namespace detail {
 ///   f' = (45 (f(h) - f(-h)) - 9 (f(2h) - f(-2h)) + (f(3h) - f(-3h))) / 60h
 ///
 /// Truncation h⁶ and rounding ε/h balance near h = ε^{1/7} ≈ 2⁻⁷, in units of `scale`. A kink within the stencil spoils
-/// that step, so it shrinks, and the value that the next smaller step confirms best counts.
+/// that step, so it shrinks, and the value that the next smaller step confirms best counts, beside what rounding may
+/// hide: small steps agree by chance.
 template <class F>
 double six_point_derivative(const F& f, double scale) {
   const auto stencil = [&](double h) {
     return (45 * (f(h) - f(-h)) - 9 * (f(2 * h) - f(-2 * h)) + (f(3 * h) - f(-3 * h))) / (60 * h);
   };
+  const double rounding = std::numeric_limits<double>::epsilon() * std::abs(f(0));
   double h = 0x1p-7 * scale, derivative = stencil(h);
-  double previous = derivative, best_change = std::numeric_limits<double>::infinity();
-  for (int shrinking = 0; shrinking < 3; ++shrinking) {
-    h /= 16;
-    const double now = stencil(h), change = std::abs(now - previous);
-    if (change < best_change) derivative = previous, best_change = change;
+  double previous = derivative, best = std::numeric_limits<double>::infinity();
+  for (int shrinking = 0; shrinking < 6; ++shrinking) {
+    h /= 4;
+    const double now = stencil(h), change = std::abs(now - previous), error = change + rounding / h;
+    if (error < best) derivative = previous, best = error;
     if (change <= 1e-11 * std::abs(now)) break;
     previous = now;
   }

@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
   bool log = false;
   CLI::App app{"Draws the metrics of runs: medians, and quartiles over runs that differ in their seeds alone."};
   app.add_option("folders", folders, "folders of runs")->required();
-  app.add_option("--key", keys, "what to draw, by its key in metrics.csv");
+  app.add_option("--key", keys, "what to draw, by its key in metrics.csv; can be given more than once")
+      ->allow_extra_args(false);
   app.add_flag("--log", log, "logarithmic heights; what is not positive is left out");
   app.add_option("--out", out, "the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -142,21 +142,18 @@ void record(const Arguments& arguments, const skirmish::Options& options) {
   std::printf("%s: %zu steps\n", arguments.record.c_str(), rewards.size());
 }
 
-/// What 2 cores learn fast with, unless the command line says otherwise: eight battles side by side, an update for
-/// each, Adam and λ-returns.
-int train(const Arguments& arguments, const std::vector<std::string>& options) {
-  Assignments words = {{"env", "skirmish:" + arguments.maps.front()},
-                       {"env_args.rules", arguments.rules},
-                       {"mixer", arguments.mixer},
-                       {"seed", std::to_string(arguments.seed)},
-                       {"batch_size_run", "8"},
-                       {"optimizer", "adam"},
-                       {"lr", "0.001"},
-                       {"td_lambda", "0.6"},
-                       {"learner_threads", "2"}};
-  const Assignments given = parse_command_line(options, training_words);
-  words.insert(words.end(), given.begin(), given.end());
-  return run_training(words);
+/// What 2 cores learn fast with, unless something else is said: eight battles side by side, an update for each, Adam
+/// and λ-returns. `given` are words of the command line.
+int train(const Arguments& arguments, Assignments given, const std::vector<std::string>& options) {
+  const Assignments program = {{"env", "skirmish:" + arguments.maps.front()},
+                               {"batch_size_run", "8"},
+                               {"optimizer", "adam"},
+                               {"lr", "0.001"},
+                               {"td_lambda", "0.6"},
+                               {"learner_threads", "2"}};
+  const Assignments more = parse_command_line(options, training_words);
+  given.insert(given.end(), more.begin(), more.end());
+  return run_training(given, program);
 }
 
 /// "all" stands for everything there is.
@@ -191,7 +188,15 @@ int main(int argc, char** argv) {
   app.allow_extras();
   CLI11_PARSE(app, argc, argv);
   try {
-    if (!arguments.mixer.empty()) return train(arguments, app.remaining());
+    if (!arguments.mixer.empty()) {
+      Assignments given = {{"mixer", arguments.mixer}};
+      if (app.count("--map")) given.emplace_back("env", "skirmish:" + arguments.maps.front());
+      using Word = std::pair<const char*, const char*>;
+      for (const auto& [option, name] :
+           {Word{"--seed", "seed"}, {"--rules", "env_args.rules"}, {"--start_jitter", "env_args.start_jitter"}})
+        if (app.count(option)) given.emplace_back(name, app[option]->results().front());
+      return train(arguments, given, app.remaining());
+    }
     if (!app.remaining().empty())
       throw Error("no option is called " + app.remaining().front() + " (options of a training go with --mixer)");
     std::vector<std::string> names;

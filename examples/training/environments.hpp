@@ -2,6 +2,8 @@
 // The environments that these programs know: a few lines each.
 
 #include <cstdlib>
+#include <initializer_list>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -31,10 +33,34 @@ struct EnvironmentEntry {
   std::function<qatten::AnyEnvironment(const std::string&, qatten::EnvironmentArguments&, qatten::Index)> make;
 };
 
+/// The value that is called as the argument says; `otherwise` if it was not given.
+template <class T>
+T chosen(qatten::EnvironmentArguments& a, const std::string& name, T otherwise,
+         std::initializer_list<std::pair<const char*, T>> choices) {
+  const std::string given = a.text(name, "");
+  if (given.empty()) return otherwise;
+  std::string known;
+  for (const auto& [choice, value] : choices) {
+    if (given == choice) return value;
+    known += (known.empty() ? "" : ", ") + std::string(choice);
+  }
+  throw qatten::Error("env_args." + name + ": got '" + given + "', expected one of " + known);
+}
+
 /// SMAC's arguments, and what skirmish has beside them.
 inline qatten::skirmish::Options skirmish_options(qatten::EnvironmentArguments& a) {
+  using qatten::skirmish::RewardSign, qatten::skirmish::Start;
   qatten::skirmish::Options o;
-  o.rules = qatten::skirmish::ruleset(a.text("rules", "sc2"));
+  qatten::skirmish::Ruleset& rules = o.rules;
+  rules = qatten::skirmish::ruleset(a.text("rules", "sc2"));
+  rules.heal_start_energy = static_cast<float>(a.real("heal_start_energy", rules.heal_start_energy));
+  rules.reward_sign = chosen(a, "reward_sign", rules.reward_sign,
+                             {{"abs", RewardSign::abs}, {"clip", RewardSign::clip}, {"gross", RewardSign::gross}});
+  o.start = chosen<std::optional<Start>>(a, "start", o.start,
+                                         {{"points", Start::points},
+                                          {"surrounded", Start::surrounded},
+                                          {"reflected", Start::reflected},
+                                          {"either", Start::either}});
   o.step_mul = static_cast<int>(a.integer("step_mul", o.step_mul));
   o.n_units = static_cast<int>(a.integer("n_units", o.n_units));
   o.n_enemies = static_cast<int>(a.integer("n_enemies", o.n_enemies));
@@ -52,7 +78,20 @@ inline qatten::skirmish::Options skirmish_options(qatten::EnvironmentArguments& 
                                    {"reward_sparse", &o.reward_sparse},
                                    {"reward_only_positive", &o.reward_only_positive},
                                    {"reward_scale", &o.reward_scale},
-                                   {"use_unit_ranges", &o.use_unit_ranges}})
+                                   {"use_unit_ranges", &o.use_unit_ranges},
+                                   {"weapon_noise", &rules.weapon_noise},
+                                   {"damage_point", &rules.damage_point},
+                                   {"missiles", &rules.missiles},
+                                   {"random_order", &rules.random_order},
+                                   {"pathing", &rules.pathing},
+                                   {"healers_first", &rules.healers_first},
+                                   {"call_for_help", &rules.call_for_help},
+                                   {"death_explosion", &rules.death_explosion},
+                                   {"rigid", &rules.rigid},
+                                   {"sorted_agents", &rules.sorted_agents},
+                                   {"reversed_codes", &rules.reversed_codes},
+                                   {"clip_cooldown", &rules.clip_cooldown},
+                                   {"true_cooldown", &rules.true_cooldown}})
     *flag = a.boolean(name, *flag);
   using Number = std::pair<const char*, double*>;
   for (const auto& [name, number] : {Number{"move_amount", &o.move_amount},

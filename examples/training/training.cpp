@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "environments.hpp"
@@ -32,7 +33,10 @@ struct Printer final : TrainingObserver {
 };
 
 int evaluate(const RunFolder& folder, const Assignments& words) {
-  const TrainingOptions options = resolve_options(read_options(folder.config()), words);
+  Assignments own = read_options(folder.config());
+  if (std::any_of(words.begin(), words.end(), [](const auto& word) { return word.first == "env"; }))
+    std::erase_if(own, [](const auto& word) { return word.first.starts_with("env_args."); });  // of another environment
+  const TrainingOptions options = resolve_options(own, words);
   const auto trainer = make_trainer(options, environment_factory(options));
   Printer printer;
   const std::int64_t t_env = load_parameters(folder, *trainer, printer);
@@ -60,13 +64,13 @@ int train(const TrainingOptions& options, RunFolder folder) {
 
 }  // namespace
 
-int run_training(Assignments words) {
+int run_training(Assignments words, const Assignments& program) {
   const std::string resume = take(words, "resume"), from = take(words, "evaluate"), file = take(words, "options_file");
   if (int(!resume.empty()) + int(!from.empty()) + int(!file.empty()) > 1)
     throw Error("of --resume, --evaluate and --options_file only one can be given");
   if (!from.empty()) return evaluate(RunFolder{from}, words);
   if (!resume.empty()) return train(resumed_options(RunFolder{resume}, words), RunFolder{resume});
-  return train(resolve_options(file.empty() ? Assignments{} : read_options(file), words), {});
+  return train(resolve_options(file.empty() ? Assignments{} : read_options(file), words, program), {});
 }
 
 void print_training_help() {

@@ -8,9 +8,10 @@
 /// Words that these programs understand beside the options of a training; each takes a value.
 inline constexpr std::string_view training_words[] = {"resume", "evaluate", "options_file"};
 
-/// Trains in a new folder; with `resume`, goes on in an old one; with `evaluate`, plays greedy episodes with what an
-/// old one has learned, on its own environment or another of the same sizes. Returns the exit code of the program.
-int run_training(qatten::Assignments words);
+/// Trains in a new folder, `program` being what this program chooses where nothing else was said; with `resume`, goes on
+/// in an old one; with `evaluate`, plays greedy episodes with what an old one has learned, on its own environment or
+/// another of the same sizes. Returns the exit code of the program.
+int run_training(qatten::Assignments words, const qatten::Assignments& program = {});
 
 /// The environments by name, and all options with what they may be.
 void print_training_help();

@@ -52,6 +52,27 @@ TEST_CASE("values are read by their type") {
   CHECK(with({{"n_attention_head", "8"}}).n_head == 8);
 }
 
+TEST_CASE("what a program chooses beats defaults, and gives way to all that was asked for") {
+  const Assignments program = {{"mixer", "coma"}, {"lr", "0.25"}, {"td_lambda", "0.5"}};
+  const TrainingOptions plain = resolve_options({}, {}, program);
+  CHECK(plain.mixer == "coma");
+  CHECK(plain.batch_size == 8);  // coma's authors'
+  CHECK(plain.lr == 0.25);
+  CHECK(plain.td_lambda == 0.5);
+  CHECK(resolve_options({{"lr", "0.125"}}, {}, program).lr == 0.125);
+  CHECK(resolve_options({}, {{"lr", "0.125"}}, program).lr == 0.125);
+  CHECK(resolve_options({}, {{"mixer", "qatten"}}, program).batch_size == 32);
+  for (const bool in_file : {false, true}) {
+    const Assignments asked = {{"preset", "pymarl2"}};
+    const TrainingOptions o =
+        resolve_options(in_file ? asked : Assignments{}, in_file ? Assignments{} : asked, program);
+    CHECK(o.preset == "pymarl2");
+    CHECK(o.mixer == "qmix");
+    CHECK(o.lr == 0.001);
+    CHECK(o.td_lambda == 0.6);
+  }
+}
+
 TEST_CASE("a wrong type or range says what was got and what was expected") {
   const auto error = [](const std::string& name, const std::string& text, const std::string& expected) {
     CAPTURE(name, text);

@@ -4,10 +4,9 @@
 // Backward: ∂L/∂Q_i = ∂L/∂Q_tot.
 
 #include <algorithm>
-#include <type_traits>
-#include <utility>
+#include <string>
 
-#include "qatten/core/lanes.hpp"
+#include "qatten/core/columns.hpp"
 #include "qatten/mixers/mixer.hpp"
 
 namespace qatten::inline QATTEN_ABI {
@@ -20,7 +19,10 @@ class Vdn {
   struct Cache {};
   struct Scratch {};
 
-  explicit Vdn(Index n_agents) : n_agents_(n_agents) {}
+  /// Throws unless n_agents >= 1.
+  explicit Vdn(Index n_agents) : n_agents_(n_agents) {
+    detail::require(n_agents >= 1, "Vdn", "got " + std::to_string(n_agents) + " agents, expected >= 1");
+  }
 
   Index n_agents() const { return n_agents_; }
   Index outputs() const { return 1; }
@@ -38,47 +40,21 @@ class Vdn {
     detail::check_shape("Vdn", "agent_qs", in.agent_qs, n_agents_, -1);
     detail::check_shape("Vdn", "q_tot", q_tot, 1, in.agent_qs.cols());
     const bool packed = in.agent_qs.outerStride() == n_agents_ && q_tot.outerStride() == 1;
-    const auto sum = [&](auto n) { sum_few<n>(in.agent_qs.data(), q_tot); };
-    if (packed && with_few(n_agents_, sum, Few())) return;
-    for (Index r = 0; r < q_tot.cols(); ++r) q_tot(0, r) = lane_sum(in.agent_qs.col(r).data(), n_agents_);
+    if (packed) return column_sums(in.agent_qs.data(), n_agents_, q_tot.cols(), q_tot.data());
+    for (Index r = 0; r < q_tot.cols(); ++r) column_sums(in.agent_qs.col(r).data(), n_agents_, 1, &q_tot(0, r));
   }
 
   void backward(const Vector<Scalar>&, const Cache&, const MixerInputs<Scalar>&, ConstView<Scalar> dq_tot,
                 Vector<Scalar>&, View<Scalar> dagent_qs, Scratch&) const {
     detail::check_shape("Vdn", "dagent_qs", dagent_qs, n_agents_, dq_tot.cols());
     const bool packed = dagent_qs.outerStride() == n_agents_ && dq_tot.outerStride() == 1;
-    const auto spread = [&](auto n) { spread_few<n>(dq_tot, dagent_qs.data()); };
-    if (packed && with_few(n_agents_, spread, Few())) return;
+    if (packed) return fill_columns(dq_tot.data(), n_agents_, dq_tot.cols(), dagent_qs.data());
     for (Index r = 0; r < dq_tot.cols(); ++r) std::fill_n(dagent_qs.col(r).data(), n_agents_, dq_tot(0, r));
   }
 
   Scalar regulariser(const Cache&) const { return Scalar(0); }
 
  private:
-  using Few = std::make_integer_sequence<Index, 16>;
-
-  /// f(n) with n known to the compiler, which turns 2, 3, 4 and 8 of the columns' numbers into shuffles of whole
-  /// packets. False, and nothing done, when there are more.
-  template <class F, Index... N>
-  static bool with_few(Index n, const F& f, std::integer_sequence<Index, N...>) {
-    return ((n == N && (f(std::integral_constant<Index, N>()), true)) || ...);
-  }
-  template <Index N>
-  static void sum_few(const Scalar* from, View<Scalar> to) {
-    Scalar* const sums = to.data();
-    for (Index r = 0; r < to.cols(); ++r) {
-      Scalar sum(0);
-      for (Index i = 0; i < N; ++i) sum += from[r * N + i];
-      sums[r] = sum;
-    }
-  }
-  template <Index N>
-  static void spread_few(ConstView<Scalar> from, Scalar* to) {
-    const Scalar* const numbers = from.data();
-    for (Index r = 0; r < from.cols(); ++r)
-      for (Index i = 0; i < N; ++i) to[r * N + i] = numbers[r];
-  }
-
   Index n_agents_;
 };
 

@@ -1,7 +1,9 @@
 #pragma once
 // From what was asked for to the options of a run:
 //
-//   defaults < preset < what the mixer's authors chose for it < file < command line
+//   defaults < preset < what the mixer's authors chose for it < the program < file < command line
+//
+// where a preset that was asked for by name beats the program's own choices.
 
 #include <span>
 #include <string>
@@ -127,18 +129,22 @@ inline void check_options(const TrainingOptions& o) {
   check(o.mixer != "maac" || o.td_lambda == 0, "maac's targets are of one step: expected td_lambda 0");
 }
 
-/// Puts the layers together. Throws for unknown names, wrong types and values out of range, wherever they were given.
-inline TrainingOptions resolve_options(const Assignments& file, const Assignments& command_line) {
-  std::string preset_name = TrainingOptions{}.preset;
-  for (const Assignments* layer : {&file, &command_line}) detail::last_value(*layer, "preset", preset_name);
+/// Puts the layers together; `program` is what a program chooses that trains something special. Throws for unknown
+/// names, wrong types and values out of range, wherever they were given.
+inline TrainingOptions resolve_options(const Assignments& file, const Assignments& command_line,
+                                       const Assignments& program = {}) {
+  std::string asked_for;
+  for (const Assignments* layer : {&file, &command_line}) detail::last_value(*layer, "preset", asked_for);
   TrainingOptions options;
-  set_option(options, "preset", preset_name);
-  const Assignments chosen = preset(preset_name);
-  for (const Assignments* layer : {&chosen, &file, &command_line})
+  const bool by_name = !asked_for.empty();
+  if (by_name) set_option(options, "preset", asked_for);
+  const Assignments published = preset(options.preset), none;
+  const Assignments &early = by_name ? program : none, &late = by_name ? none : program;
+  for (const Assignments* layer : {&early, &published, &late, &file, &command_line})
     for (const auto& [name, text] : *layer)
       if (!name.starts_with("env_args.") && find_option(name).name == "mixer") set_option(options, name, text);
   const Assignments mixer = mixer_settings(options.mixer);
-  for (const Assignments* layer : {&chosen, &mixer, &file, &command_line})
+  for (const Assignments* layer : {&early, &published, &mixer, &late, &file, &command_line})
     for (const auto& [name, text] : *layer) set_option(options, name, text);
   check_options(options);
   return options;

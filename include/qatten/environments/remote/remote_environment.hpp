@@ -29,7 +29,7 @@ struct RemoteOptions {
   double first_reset_timeout = 300;    ///< of a connection: StarCraft II starts here
   double reset_timeout = 60;
   double step_timeout = 60;
-  double heartbeat = 2;  ///< signs of life during long calls; three missed mean dead
+  double heartbeat = 2;  ///< signs of life during long calls; silence for 3.5 of them means dead
   int max_attempts = 5;  ///< failures in a row, at one reset, before it gives up
   std::string record{};  ///< a file for all traffic
   std::string log{};     ///< a file for the output of a started server

@@ -31,7 +31,7 @@ TEST_CASE("stacked bands are row blocks of one matrix") {
   ParameterLayout layout;
   layout.add("before", 5);
   const Block whole = layout.add_stacked({{"a", 2}, {"b", 1}, {"c", 3}}, 4);
-  const Block biases = layout.add_stacked({{"a.bias", 2}, {"b.bias", 1}}, 0);
+  const Block biases = layout.add_stacked({{"a.bias", 2}, {"b.bias", 1}});
   CHECK(whole.rows == 6);
   CHECK(whole.cols == 4);
   CHECK(whole.rank == 2);

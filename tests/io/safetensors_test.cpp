@@ -556,7 +556,7 @@ TEST_CASE("parameters go by PyTorch's names and shapes") {
   layout.add("fc.weight", 2, 3);
   layout.add("fc.bias", 2);
   layout.add_stacked({{"query.weight", 1}, {"key.weight", 2}}, 2);
-  layout.add_stacked({{"query.bias", 1}, {"key.bias", 2}}, 0);
+  layout.add_stacked({{"query.bias", 1}, {"key.bias", 2}});
   REQUIRE(layout.size() == 17);
   const Vector<double> parameters = Vector<double>::LinSpaced(17, 0, 16);
 

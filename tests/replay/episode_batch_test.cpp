@@ -95,6 +95,13 @@ TEST_CASE("episodes of equal length keep their order") {
   CHECK(batch_of<double>(random_episodes<double>({2, 3, 2, 3, 2}, random)).order == std::vector<Index>{1, 3, 0, 2, 4});
 }
 
+TEST_CASE("a batch rejects an episode that is inconsistent") {
+  Random random(6);
+  std::vector<Episode<double>> episodes = random_episodes<double>({2, 3}, random);
+  episodes[1].actions(0, 2) = 77;
+  CHECK_THROWS_AS(batch_of<double>(episodes), Error);
+}
+
 TEST_CASE("a batch rejects no episodes, and episodes of different sizes") {
   CHECK_THROWS_AS(batch_of<double>(std::vector<Episode<double>>()), Error);
   Random random(5);

@@ -99,6 +99,16 @@ TEST_CASE("an episode says which action was not available") {
   }
 }
 
+TEST_CASE("an episode has agents, and units of equal sizes") {
+  Random random(4);
+  Episode<float> e = random_episode<float>(3, true, random);
+  e.units.resize(e.units.rows() + 1, e.units.cols());
+  CHECK_THROWS_AS(e.check(), Error);
+  CHECK_THROWS_AS(PackedEpisode(e, Precision::single), Error);
+  e.resize({0, 3, 3, 4, 2, 3});
+  CHECK_THROWS_AS(e.check(), Error);
+}
+
 TEST_CASE("the first steps of an episode are an episode") {
   Random random(3);
   const Episode<float> e = random_episode<float>(5, true, random), first = e.first(2);

@@ -61,6 +61,21 @@ TEST_CASE("an episode comes back as it was") {
   }
 }
 
+TEST_CASE("units that are last actions, in a state of nothing else, come back as well") {
+  Random random(6);
+  const EpisodeShape s{3, 4, 5, 12, 4, 6};
+  Episode<float> e = smac_like(s, 0, random), back;
+  e.units = e.state;
+  const PackedEpisode packed(e, Precision::single);
+  CHECK(packed.header().units_in_state);
+  CHECK(packed.header().last_actions_at == 0);
+  back.resize(s);
+  back.state.setConstant(7);  // what a batch before it left there
+  back.units.setConstant(7);
+  packed.unpack(back);
+  check_same(back, e);
+}
+
 TEST_CASE("what almost repeats is kept") {
   Random random(2);
   const EpisodeShape s{3, 4, 5, 21, 2, 6};
@@ -130,6 +145,10 @@ TEST_CASE("headers and bytes that do not fit together are errors") {
   refuses([](auto& header, auto&) { header.shape.length = std::numeric_limits<Index>::max(); });
   refuses([](auto& header, auto&) { header.last_actions_at = 10; });
   refuses([](auto& header, auto&) { header.last_actions_at = -2; });
+  refuses([](auto& header, auto&) { header.last_actions_at = std::numeric_limits<Index>::max(); });
+  refuses([](auto& header, auto&) {
+    header.shape.length = header.shape.obs_shape = header.shape.n_agents = (1 << 24) - 1;
+  });
   refuses([](auto& header, auto&) { header.shape.unit_dim = 100; });
   refuses([](auto&, auto& bytes) { std::fill(bytes.begin(), bytes.end(), std::byte{255}); });  // no such action
 

@@ -19,6 +19,25 @@ std::vector<std::string> names() {
   return all;
 }
 
+/// Stumble, but for its state.
+class Stateless {
+ public:
+  EnvironmentInfo info() const {
+    EnvironmentInfo info = game_.info();
+    info.state_shape = info.unit_dim = 0;
+    return info;
+  }
+  void reset(const Random& stream) { game_.reset(stream); }
+  void observe(Observation o) const {
+    Matrix<float> state(4, 1), units(2, Stumble::n);
+    game_.observe({o.obs, state, units, o.available, o.alive});
+  }
+  StepResult step(std::span<const int> actions) { return game_.step(actions); }
+
+ private:
+  Stumble game_;
+};
+
 }  // namespace
 
 TEST_CASE("every combination that can be named trains, and repeats itself") {
@@ -48,6 +67,36 @@ TEST_CASE("every combination that can be named trains, and repeats itself") {
       }
     }
   }
+}
+
+TEST_CASE("a state may have no size") {
+  const EnvironmentFactory make = [](Index) { return make_environment<Stateless>(); };
+  for (const std::string& mixer : names()) {
+    CAPTURE(mixer);
+    TrainingOptions options = small_options();
+    options.mixer = mixer;
+    options.t_max = 300;
+    if (mixer == "coma")
+      for (const auto& [name, text] : small_coma) set_option(options, name, text);
+    if (mixer == "maac") options.td_lambda = 0;
+    if (mixer.starts_with("qatten")) {
+      CHECK_THROWS_WITH(make_trainer(options, make), contains("Qatten: unit_dim is 0"));
+      continue;
+    }
+    const auto trainer = make_trainer(options, make);
+    Listener listener;
+    CHECK(trainer->run(listener));
+    CHECK(trainer->learner().updates() > 5);
+    CHECK(trainer->learner().state().parameters.allFinite());
+  }
+}
+
+TEST_CASE("what does not go into memory is an error that says so") {
+  TrainingOptions options = small_options();
+  options.mixing_embed_dim = options.hypernet_embed = options.rnn_hidden_dim = 65536;
+  options.n_head = 1024;
+  CHECK_THROWS_WITH(make_trainer(options, stumbles()),
+                    contains("no memory for networks of these widths") && contains("mixing_embed_dim 65536"));
 }
 
 TEST_CASE("the names that options allow are those that can be made") {

@@ -88,6 +88,10 @@ TEST_CASE("a wrong type or range says what was got and what was expected") {
   error("gamma", "0.9x", "a number, in [0, 1]");
   error("lr", "0", "a number, positive");
   error("lr", "inf", "a number, positive");
+  error("lr", "1e300", "a number, positive");         // no float
+  error("optim_eps", "1e-60", "a number, positive");  // 0 as a float
+  error("grad_norm_clip", "1e-300", "a number, positive");
+  error("target_update_interval_or_tau", "1e30", "a number, in [0, 1e+15]");
   error("double_q", "yes", "true or false");
   error("optimizer", "sgd", "one of rmsprop, adam");
   error("updates_per_episode", "1/0", "a ratio of whole numbers such as 1/8, positive, at most 1e+06");

@@ -185,9 +185,11 @@ TEST_CASE("an update that fails ends the training with what the observer says") 
 }
 
 TEST_CASE("a replay that cannot hold a batch is an error") {
-  const auto trainer = small_trainer(options_with({{"buffer_bytes_max", "3000"}}));
-  Listener listener;
-  CHECK_THROWS_WITH(trainer->run(listener), contains("buffer_bytes_max holds") && contains("less than batch_size 8"));
+  const std::size_t batch = 8 * small_trainer(options_with({}))->episode_bytes();
+  CHECK_NOTHROW(small_trainer(options_with({{"buffer_bytes_max", std::to_string(batch)}})));
+  CHECK_THROWS_WITH(
+      small_trainer(options_with({{"buffer_bytes_max", std::to_string(batch - 1)}})),
+      contains("fewer than batch_size 8 episodes of 9 steps") && contains("at least " + std::to_string(batch)));
 }
 
 TEST_CASE("the bytes that replay may take are known beforehand") {

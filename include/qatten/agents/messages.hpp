@@ -52,7 +52,7 @@ class Messages {
                                     {name + ".value.weight", value},
                                     {name + ".signature.weight", signature}},
                                    hidden)),
-        bias_(layout.add_stacked({{name + ".query.bias", signature}, {name + ".value.bias", value}}, 0)) {
+        bias_(layout.add_stacked({{name + ".query.bias", signature}, {name + ".value.bias", value}})) {
     detail::require(rounds >= 1, "Messages", "comm_rounds must be at least 1");
     if (rounds > 1) refine_ = layout.add(name + ".refine.weight", hidden, value + hidden);
   }

@@ -44,21 +44,11 @@ class ParameterLayout {
   Block add(std::string name, Index rows) { return push({rows, 1, size_, rows, 1}, std::move(name)); }
 
   /// One (sum of rows, cols) matrix whose row bands are named blocks: layers that read the same input become one
-  /// product. `cols` 0 stacks vectors. Returns the whole; the bands are what `blocks()` lists.
-  Block add_stacked(const std::vector<Band>& bands, Index cols) {
-    const int rank = cols == 0 ? 1 : 2;
-    Block whole{0, std::max<Index>(cols, 1), size_, 0, rank};
-    for (const Band& band : bands) whole.rows += band.rows;
-    whole.stride = whole.rows;
-    Index row = 0;
-    for (const Band& band : bands) {
-      insert({band.rows, whole.cols, whole.offset + row, whole.stride, rank}, band.name);
-      row += band.rows;
-    }
-    size_ += whole.size();
-    return whole;
-  }
+  /// product. Returns the whole; the bands are what `blocks()` lists.
+  Block add_stacked(const std::vector<Band>& bands, Index cols) { return stack(bands, {0, cols, size_, 0, 2}); }
 
+  /// Vectors, likewise.
+  Block add_stacked(const std::vector<Band>& bands) { return stack(bands, {0, 1, size_, 0, 1}); }
   Index size() const { return size_; }
   const std::vector<NamedBlock>& blocks() const { return blocks_; }
 
@@ -70,6 +60,18 @@ class ParameterLayout {
   }
 
  private:
+  Block stack(const std::vector<Band>& bands, Block whole) {
+    for (const Band& band : bands) whole.rows += band.rows;
+    whole.stride = whole.rows;
+    Index row = 0;
+    for (const Band& band : bands) {
+      insert({band.rows, whole.cols, whole.offset + row, whole.stride, whole.rank}, band.name);
+      row += band.rows;
+    }
+    size_ += whole.size();
+    return whole;
+  }
+
   void insert(const Block& b, std::string name) {
     for (const NamedBlock& other : blocks_)
       detail::require(other.name != name, "ParameterLayout::add", "the name '" + name + "' is taken");
@@ -86,15 +88,27 @@ class ParameterLayout {
   Index size_ = 0;
 };
 
+namespace detail {
+
+/// Throws where a block ends beyond the vector that it is to be taken from.
+inline void check_block(const Block& b, Index size) {
+  if (const Index end = b.offset + (b.cols - 1) * b.stride + b.rows; end > size) [[unlikely]]
+    throw Error("block: the vector has " + std::to_string(size) + " numbers, and a block ends at " +
+                std::to_string(end) + ": it is of another layout, or of this one before all modules were made");
+}
+
+}  // namespace detail
+
+/// The block of a vector that is laid out so. Throws when the vector is too short.
 template <class Scalar>
 ConstView<Scalar> block(const Vector<Scalar>& parameters, const Block& b) {
-  eigen_assert(b.offset + (b.cols - 1) * b.stride + b.rows <= parameters.size());
+  detail::check_block(b, parameters.size());
   return {parameters.data() + b.offset, b.rows, b.cols, b.stride};
 }
 
 template <class Scalar>
 View<Scalar> block(Vector<Scalar>& parameters, const Block& b) {
-  eigen_assert(b.offset + (b.cols - 1) * b.stride + b.rows <= parameters.size());
+  detail::check_block(b, parameters.size());
   return {parameters.data() + b.offset, b.rows, b.cols, b.stride};
 }
 

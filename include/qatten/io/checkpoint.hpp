@@ -68,6 +68,12 @@ class Checkpoint {
     put(name, std::span<const T>(numbers.data(), static_cast<std::size_t>(numbers.size())));
   }
 
+  /// Bytes, as they are: nothing is copied.
+  void put(const std::string& name, std::vector<std::byte> bytes) {
+    const auto size = static_cast<Index>(bytes.size());
+    file_.add({name, DType::U8, {size}, std::move(bytes)});
+  }
+
   /// A text in UTF-8. Names that begin with "qatten." are reserved.
   void put(const std::string& name, const std::string& text) {
     detail::require(!name.starts_with("qatten."), "Checkpoint::put",
@@ -117,6 +123,9 @@ class Checkpoint {
       return numbers;
     }
   }
+
+  /// Bytes, where they lie.
+  std::span<const std::byte> bytes(const std::string& name) const { return find(name, DType::U8, 1).bytes; }
 
   /// Weights that were put with a layout. Throws, naming the first block that differs, unless that was this one.
   template <StorableFloat Scalar>

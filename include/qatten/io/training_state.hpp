@@ -97,27 +97,29 @@ void get_learner(const Checkpoint& from, const std::string& name, const Paramete
   state = std::move(restored);
 }
 
-/// All episodes of a replay memory, oldest first: what they hold end to end, and the headers to cut it by.
+/// All episodes of a replay memory, oldest first: what they hold end to end, and the headers to cut it by. Takes as
+/// much memory again.
 inline void put_replay(Checkpoint& to, const std::string& name, const EpisodeBuffer& buffer) {
   std::vector<std::int64_t> headers;
-  std::vector<std::uint8_t> content;
+  std::vector<std::byte> content;
+  content.reserve(buffer.bytes());
   for (Index k = 0; k < buffer.size(); ++k) {
     const PackedEpisode::Header& h = buffer[k].header();
     for (const Index number : {h.shape.n_agents, h.shape.n_actions, h.shape.obs_shape, h.shape.state_shape,
                                h.shape.unit_dim, h.shape.length, h.last_actions_at, Index(h.precision),
                                Index(h.terminated), Index(h.units_in_state), Index(buffer[k].content().size())})
       headers.push_back(number);
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(buffer[k].content().data());
-    content.insert(content.end(), bytes, bytes + buffer[k].content().size());
+    const std::span<const std::byte> bytes = buffer[k].content();
+    content.insert(content.end(), bytes.begin(), bytes.end());
   }
   to.put(name + ".headers", headers);
-  to.put(name + ".content", content);
+  to.put(name + ".content", std::move(content));
 }
 
 /// Adds the episodes of a checkpoint to `buffer` in their order. Throws when the parts do not fit together.
 inline void get_replay(const Checkpoint& from, const std::string& name, EpisodeBuffer& buffer) {
   const auto headers = from.get<std::vector<std::int64_t>>(name + ".headers");
-  const auto content = from.get<std::vector<std::uint8_t>>(name + ".content");
+  const std::span<const std::byte> content = from.bytes(name + ".content");
   constexpr std::size_t width = 11;
   detail::require(headers.size() % width == 0, "get_replay", "the headers are incomplete");
   std::size_t used = 0;
@@ -127,7 +129,7 @@ inline void get_replay(const Checkpoint& from, const std::string& name, EpisodeB
     detail::require(h[10] >= 0 && std::size_t(h[10]) <= content.size() - used, "get_replay", "there are too few bytes");
     const PackedEpisode::Header header{
         {h[0], h[1], h[2], h[3], h[4], h[5]}, static_cast<Precision>(h[7]), h[8] != 0, h[9] != 0, h[6]};
-    buffer.add(PackedEpisode(header, std::as_bytes(std::span(content).subspan(used, std::size_t(h[10])))));
+    buffer.add(PackedEpisode(header, content.subspan(used, std::size_t(h[10]))));
     used += std::size_t(h[10]);
   }
   detail::require(used == content.size(), "get_replay", "there are too many bytes");

@@ -108,7 +108,7 @@ class ActorCritic {
   /// memory is that of the largest batch it ever held.
   template <class F>
   void prepare(std::span<const EpisodeBatch<Scalar>> tiles, const F& grow) {
-    detail::require(!tiles.empty(), name_, "the batch has no tiles");
+    detail::check_batch(name_, tiles, agent_.options());
     if (tiles_.size() < tiles.size()) tiles_.resize(tiles.size());
     used_ = tiles.size();
     steps_ = transitions_ = 0;

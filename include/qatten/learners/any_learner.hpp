@@ -47,7 +47,8 @@ class AnyLearner {
   virtual Scalar largest_q() const = 0;
 
   virtual LearnerState<Scalar> state() const = 0;
-  /// Goes on from a state of a learner with the same layout; throws for another size.
+  /// Goes on from a state of a learner with the same layout and optimiser; throws for another. To begin with learned
+  /// parameters alone, put them into the `parameters` and `target` of the `state()` of a new one.
   virtual void restore(LearnerState<Scalar> state) = 0;
 };
 
@@ -105,6 +106,8 @@ class LearnerOf final : public AnyLearner<typename Learner_::Scalar> {
     detail::require(
         state.critic.has_value() == has_critic, "LearnerOf::restore",
         has_critic ? "the state is of a learner without a critic" : "the state is of a learner with a critic");
+    detail::require(state.optimizer.index() == learner_.state().optimizer.index(), "LearnerOf::restore",
+                    "the state is of a learner with another optimiser");
     auto& s = learner_.state();
     s.parameters = std::move(state.parameters);
     s.target = std::move(state.target);

@@ -82,6 +82,19 @@ void check_learning(std::string_view function, const Options& o) {
   require(o.target_update.tau > 0 && o.target_update.tau <= 1, function, "the target's tau must lie in (0, 1]");
 }
 
+/// Throws for a batch that is none of this team's.
+template <class Scalar>
+void check_batch(std::string_view function, std::span<const EpisodeBatch<Scalar>> tiles, const AgentOptions& team) {
+  require(!tiles.empty(), function, "the batch has no tiles");
+  for (const EpisodeBatch<Scalar>& batch : tiles)
+    for (const auto& [what, got, expected] : {std::tuple{"n_agents", batch.n_agents, team.n_agents},
+                                              {"n_actions", batch.available.rows(), team.n_actions},
+                                              {"obs_shape", batch.obs.rows(), team.obs_shape}})
+      require(
+          got == expected, function,
+          "the batch has " + std::string(what) + " " + std::to_string(got) + ", the team " + std::to_string(expected));
+}
+
 /// Lets a learner's target follow its parameters by the rule. `updates_due`: whether `interval` updates have passed.
 template <class State>
 void follow(const TargetUpdate& rule, bool updates_due, std::int64_t episodes, State& state) {
@@ -245,7 +258,7 @@ class Learner {
 
   /// Makes room. A tile's memory is that of the largest batch it ever held.
   void prepare(std::span<const EpisodeBatch<Scalar>> tiles) {
-    detail::require(!tiles.empty(), "Learner", "the batch has no tiles");
+    detail::check_batch("Learner", tiles, agent().options());
     if (tiles_.size() < tiles.size()) tiles_.resize(tiles.size());
     const auto workers = static_cast<std::size_t>(threads_ == nullptr ? 1 : threads_->count());
     if (scratch_.size() < workers) scratch_.resize(workers);

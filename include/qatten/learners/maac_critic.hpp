@@ -91,7 +91,7 @@ class MaacCritic {
     key_ = layout.add_stacked(heads(".key_extractors.*.weight"), width);
     query_ = layout.add_stacked(heads(".selector_extractors.*.weight"), width);
     value_ = layout.add_stacked(heads(".value_extractors.*.0.weight"), width);
-    value_bias_ = layout.add_stacked(heads(".value_extractors.*.0.bias"), 0);
+    value_bias_ = layout.add_stacked(heads(".value_extractors.*.0.bias"));
     common_ = layout.size() - first_parameter_;
     inputs.obs_last_action = false;
     for (Index i = 0; i < nets; ++i) {

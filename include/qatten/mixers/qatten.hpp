@@ -10,6 +10,7 @@
 //
 //   ∂Q_i = g Σ_h w_h λ_{h,i},   ∂λ_{h,i} = g w_h Q_i,   ∂w_h = g Q^h,   ∂f_h = sign(f_h) ∂w_h,   ∂c = g
 
+#include <string_view>
 #include <utility>
 
 #include "qatten/mixers/mixer.hpp"
@@ -108,8 +109,9 @@ class Qatten {
 
   void forward(const Vector<Scalar>& p, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Cache& cache,
                Scratch& scratch) const {
-    check(in, q_tot, cache.lambda);
     const Index rows = in.agent_qs.cols();
+    check(in, "q_tot", q_tot, cache.lambda);
+    detail::check_prepared("Qatten", scratch.lambda, rows);
     nets_.forward(p, in.state, cache.nets);
     attention_.forward(p, attention_inputs(in, cache.nets), cache.lambda.leftCols(rows), cache.attention,
                        scratch.attention);
@@ -117,7 +119,7 @@ class Qatten {
   }
 
   void evaluate(const Vector<Scalar>& p, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Scratch& scratch) const {
-    check(in, q_tot, scratch.lambda);
+    check(in, "q_tot", q_tot, scratch.lambda);
     const Index rows = in.agent_qs.cols();
     nets_.forward(p, in.state, scratch.nets);
     attention_.evaluate(p, attention_inputs(in, scratch.nets), scratch.lambda.leftCols(rows), scratch.attention);
@@ -127,8 +129,9 @@ class Qatten {
   void backward(const Vector<Scalar>& p, const Cache& cache, const MixerInputs<Scalar>& in, ConstView<Scalar> dq_tot,
                 Vector<Scalar>& gradients, View<Scalar> dagent_qs, Scratch& scratch) const {
     const Index rows = in.agent_qs.cols();
-    detail::check_shape("Qatten::backward", "dq_tot", dq_tot, 1, rows);
-    detail::check_shape("Qatten::backward", "dagent_qs", dagent_qs, n_agents_, rows);
+    check(in, "dq_tot", dq_tot, cache.lambda);
+    detail::check_prepared("Qatten", scratch.lambda, rows);
+    detail::check_shape("Qatten", "dagent_qs", dagent_qs, n_agents_, rows);
     dagent_qs.setZero();
     for (Index r = 0; r < rows; ++r) {
       const Scalar *lambda = cache.lambda.col(r).data(), *q = in.agent_qs.col(r).data();
@@ -164,15 +167,18 @@ class Qatten {
   /// h · n_agents + i; w (n_head, rows), ones unless weighted; c(s) (1, rows), an error without `state_bias`.
   template <class Memory>
   ConstView<Scalar> attention(const Memory& memory, Index rows) const {
+    detail::check_prepared("Qatten", memory.lambda, rows);
     return memory.lambda.leftCols(rows);
   }
   template <class Memory>
   ConstView<Scalar> head_weights(const Memory& memory, Index rows) const {
+    detail::check_prepared("Qatten", memory.head_weights, rows);
     return memory.head_weights.leftCols(rows);
   }
   template <class Memory>
   ConstView<Scalar> state_value(const Memory& memory, Index rows) const {
     detail::require(options_.state_bias, "Qatten::state_value", "there is no c(s) without state_bias");
+    detail::check_prepared("Qatten", memory.lambda, rows);
     return nets_.output(memory.nets, value_net(), rows);
   }
 
@@ -199,6 +205,7 @@ class Qatten {
   }
 
   static StateAttentionOptions attention_options(const QattenOptions& options, Index state_dim, Index unit_dim) {
+    detail::require(unit_dim >= 1, "Qatten", "unit_dim is 0, but its attention reads the features of every unit");
     return {.heads = options.n_head,
             .sources = options.query_hidden > 0 ? options.query_hidden : state_dim,
             .units = unit_dim,
@@ -246,13 +253,14 @@ class Qatten {
     }
   }
 
-  void check(const MixerInputs<Scalar>& in, ConstView<Scalar> q_tot, const Matrix<Scalar>& prepared) const {
+  void check(const MixerInputs<Scalar>& in, std::string_view name, ConstView<Scalar> q_tot,
+             const Matrix<Scalar>& prepared) const {
     const Index rows = in.agent_qs.cols();
     detail::check_shape("Qatten", "agent_qs", in.agent_qs, n_agents_, -1);
     detail::check_shape("Qatten", "state", in.state, state_dim(), rows);
     detail::check_shape("Qatten", "units", in.units, unit_dim() * n_agents_, rows);
     if (in.alive.size() > 0) detail::check_shape("Qatten", "alive", in.alive, n_agents_, rows);
-    detail::check_shape("Qatten", "q_tot", q_tot, 1, rows);
+    detail::check_shape("Qatten", name, q_tot, 1, rows);
     detail::check_prepared("Qatten", prepared, rows);
   }
 

@@ -7,6 +7,9 @@
 //
 //   ∂Q_i = g |a_i|,  ∂a_i = sign(a_i) g Q_i,  ∂c = g;   ∂W_s sᵀ receives the sum over the agents
 
+#include <string>
+#include <string_view>
+
 #include "qatten/mixers/mixer.hpp"
 #include "qatten/nn/activation.hpp"
 #include "qatten/nn/hypernetwork.hpp"
@@ -76,8 +79,8 @@ class Qlinear {
   void backward(const Vector<Scalar>& p, const Cache& cache, const MixerInputs<Scalar>& in, ConstView<Scalar> dq_tot,
                 Vector<Scalar>& gradients, View<Scalar> dagent_qs, Scratch& scratch) const {
     const Index rows = in.agent_qs.cols();
-    detail::check_shape("Qlinear::backward", "dq_tot", dq_tot, 1, rows);
-    detail::check_shape("Qlinear::backward", "dagent_qs", dagent_qs, n_agents_, rows);
+    check(in, "dq_tot", dq_tot, cache.weights, scratch.shared);
+    detail::check_shape("Qlinear", "dagent_qs", dagent_qs, n_agents_, rows);
     const ConstView<Scalar> a = cache.weights.leftCols(rows);
     const ConstView<Scalar> hidden = cache.hidden.leftCols(n_agents_ * rows);
     View<Scalar> da = scratch.weights.leftCols(rows), dhidden = scratch.hidden.leftCols(n_agents_ * rows);
@@ -112,16 +115,22 @@ class Qlinear {
   }
   View<Scalar> per_agent(View<Scalar> x) const { return {x.data(), 1, x.size(), 1}; }
 
+  void check(const MixerInputs<Scalar>& in, std::string_view name, ConstView<Scalar> q_tot,
+             const Matrix<Scalar>& weights, const Matrix<Scalar>& shared) const {
+    const Index rows = in.agent_qs.cols();
+    detail::check_shape("Qlinear", "agent_qs", in.agent_qs, n_agents_, -1);
+    detail::check_shape("Qlinear", "state", in.state, state_dim_, rows);
+    detail::check_shape("Qlinear", "units", in.units, unit_dim_ * n_agents_, rows);
+    detail::check_shape("Qlinear", name, q_tot, 1, rows);
+    for (const auto* prepared : {&weights, &shared}) detail::check_prepared("Qlinear", *prepared, rows);
+  }
+
   template <class Memory>
   void mix(const Vector<Scalar>& p, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Memory& memory,
            Matrix<Scalar>& shared_memory) const {
     using std::abs;
     const Index rows = in.agent_qs.cols();
-    detail::check_shape("Qlinear", "agent_qs", in.agent_qs, n_agents_, -1);
-    detail::check_shape("Qlinear", "state", in.state, state_dim_, rows);
-    detail::check_shape("Qlinear", "units", in.units, unit_dim_ * n_agents_, rows);
-    detail::check_shape("Qlinear", "q_tot", q_tot, 1, rows);
-    detail::check_prepared("Qlinear", memory.weights, rows);
+    check(in, "q_tot", q_tot, memory.weights, shared_memory);
     const auto w = block(p, first_.weight());
     View<Scalar> shared = shared_memory.leftCols(rows), hidden = memory.hidden.leftCols(n_agents_ * rows);
     product<Scalar>(shared, w.rightCols(state_dim_), in.state, {.bias = block(p, first_.bias()).data()});

@@ -10,6 +10,9 @@
 //
 //   ∂w_2 = g y,   ∂b_1 = ∂x,   ∂W_1 = ∂x Qᵀ,   ∂Q = W_1ᵀ ∂x,   ∂V = g,   and through pos' to the hypernetworks
 
+#include <string>
+#include <string_view>
+
 #include "qatten/mixers/mixer.hpp"
 #include "qatten/nn/activation.hpp"
 #include "qatten/nn/hypernetwork.hpp"
@@ -41,6 +44,7 @@ class Qmix {
     Matrix<Scalar> w_1, w_2, y;
   };
 
+  /// Throws unless there are agents and an embedding.
   Qmix(ParameterLayout& layout, const std::string& name, Index n_agents, Index state_dim,
        const QmixOptions& options = {})
       : n_agents_(n_agents),
@@ -49,7 +53,11 @@ class Qmix {
               {{name + ".hyper_w_1", options.mixing_embed_dim * n_agents, options.hypernet_embed},
                {name + ".hyper_w_final", options.mixing_embed_dim, options.hypernet_embed},
                {name + ".hyper_b_1", options.mixing_embed_dim},
-               {name + ".V", 1, options.mixing_embed_dim}}) {}
+               {name + ".V", 1, options.mixing_embed_dim}}) {
+    detail::require(n_agents >= 1 && options.mixing_embed_dim >= 1, "Qmix",
+                    "got " + std::to_string(n_agents) + " agents and mixing_embed_dim " +
+                        std::to_string(options.mixing_embed_dim) + ", expected at least 1 each");
+  }
 
   Index n_agents() const { return n_agents_; }
   Index state_dim() const { return nets_.inputs(); }
@@ -81,8 +89,9 @@ class Qmix {
   void backward(const Vector<Scalar>& p, const Cache& cache, const MixerInputs<Scalar>& in, ConstView<Scalar> dq_tot,
                 Vector<Scalar>& gradients, View<Scalar> dagent_qs, Scratch& scratch) const {
     const Index rows = in.agent_qs.cols();
-    detail::check_shape("Qmix::backward", "dq_tot", dq_tot, 1, rows);
-    detail::check_shape("Qmix::backward", "dagent_qs", dagent_qs, n_agents_, rows);
+    check(in, "dq_tot", dq_tot, cache.y);
+    detail::check_prepared("Qmix", scratch.y, rows);
+    detail::check_shape("Qmix", "dagent_qs", dagent_qs, n_agents_, rows);
     auto& d = scratch.nets;
     View<Scalar> dw_1 = nets_.output(d, hyper_w_1, rows), dw_2 = nets_.output(d, hyper_w_final, rows);
     View<Scalar> dx = nets_.output(d, hyper_b_1, rows);
@@ -116,14 +125,20 @@ class Qmix {
 
   Index embed() const { return options_.mixing_embed_dim; }
 
+  void check(const MixerInputs<Scalar>& in, std::string_view name, ConstView<Scalar> q_tot,
+             const Matrix<Scalar>& prepared) const {
+    const Index rows = in.agent_qs.cols();
+    detail::check_shape("Qmix", "agent_qs", in.agent_qs, n_agents_, -1);
+    detail::check_shape("Qmix", "state", in.state, state_dim(), rows);
+    detail::check_shape("Qmix", name, q_tot, 1, rows);
+    detail::check_prepared("Qmix", prepared, rows);
+  }
+
   /// `Memory` is Cache or Scratch.
   template <class Memory>
   void mix(const Vector<Scalar>& p, const MixerInputs<Scalar>& in, View<Scalar> q_tot, Memory& memory) const {
     const Index rows = in.agent_qs.cols();
-    detail::check_shape("Qmix", "agent_qs", in.agent_qs, n_agents_, -1);
-    detail::check_shape("Qmix", "state", in.state, state_dim(), rows);
-    detail::check_shape("Qmix", "q_tot", q_tot, 1, rows);
-    detail::check_prepared("Qmix", memory.y, rows);
+    check(in, "q_tot", q_tot, memory.y);
     nets_.forward(p, in.state, memory.nets);
     View<Scalar> w_1 = memory.w_1.leftCols(rows), w_2 = memory.w_2.leftCols(rows), y = memory.y.leftCols(rows);
     make_positive<Scalar>(options_.positive, nets_.output(memory.nets, hyper_w_1, rows), w_1);

@@ -44,8 +44,9 @@ class Vdn {
     for (Index r = 0; r < q_tot.cols(); ++r) column_sums(in.agent_qs.col(r).data(), n_agents_, 1, &q_tot(0, r));
   }
 
-  void backward(const Vector<Scalar>&, const Cache&, const MixerInputs<Scalar>&, ConstView<Scalar> dq_tot,
+  void backward(const Vector<Scalar>&, const Cache&, const MixerInputs<Scalar>& in, ConstView<Scalar> dq_tot,
                 Vector<Scalar>&, View<Scalar> dagent_qs, Scratch&) const {
+    detail::check_shape("Vdn", "dq_tot", dq_tot, 1, in.agent_qs.cols());
     detail::check_shape("Vdn", "dagent_qs", dagent_qs, n_agents_, dq_tot.cols());
     const bool packed = dagent_qs.outerStride() == n_agents_ && dq_tot.outerStride() == 1;
     if (packed) return fill_columns(dq_tot.data(), n_agents_, dq_tot.cols(), dagent_qs.data());

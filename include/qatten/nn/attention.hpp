@@ -74,8 +74,12 @@ class StateAttention {
   template <class Names>
   StateAttention(ParameterLayout& layout, const StateAttentionOptions& options, Names&& names)
       : options_(options), inverse_root_(1 / std::sqrt(double(options.embed))) {
-    detail::require(options.heads >= 1 && options.sources >= 1 && options.units >= 1 && options.embed >= 1,
-                    "StateAttention", "heads, sources, units and embed must be at least 1");
+    for (const auto& [what, size] : {std::pair{"heads", options.heads},
+                                     {"numbers a state", options.sources},
+                                     {"numbers a unit", options.units},
+                                     {"numbers an embedding", options.embed}})
+      detail::require(size >= 1, "StateAttention",
+                      "got " + std::to_string(size) + " " + what + ", expected at least 1");
     key_inputs_ = options.units + (options.nonlinear ? 1 : 0);
     keys_ = key_inputs_ + (options.key_bias && options.attend_reg_coef != 0 ? 1 : 0);
     for (Index h = 0; h < options.heads; ++h) {

@@ -51,7 +51,7 @@ class Hypernetwork {
       }
     }
     weight_ = layout.add_stacked(weights, inputs);
-    bias_ = layout.add_stacked(biases, 0);
+    bias_ = layout.add_stacked(biases);
     for (std::size_t k = 0; k < nets.size(); ++k) {
       if (nets[k].hidden == 0) continue;
       bands_[k].second = static_cast<int>(second_.size());
@@ -63,7 +63,7 @@ class Hypernetwork {
 
   /// PyTorch's default for each linear layer.
   void initialise(Vector<Scalar>& p, Random& random) const {
-    const double bound = 1 / std::sqrt(double(inputs_));
+    const double bound = default_bound(inputs_);
     for (const Band& band : bands_) {
       initialise_uniform<Scalar>(block(p, weight_).middleRows(band.row, band.rows), bound, random);
       initialise_uniform<Scalar>(block(p, bias_).middleRows(band.row, band.rows), bound, random);

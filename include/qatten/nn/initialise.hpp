@@ -16,6 +16,9 @@ void initialise_uniform(View<Scalar> w, double bound, Random& random) {
     for (Index i = 0; i < w.rows(); ++i) w(i, j) = Scalar(random.uniform(-bound, bound));
 }
 
+/// PyTorch's default for the weights and biases of a layer: 1/√inputs, and 0 where there are no inputs.
+inline double default_bound(Index inputs) { return inputs > 0 ? 1 / std::sqrt(double(inputs)) : 0; }
+
 /// gain times a matrix with orthonormal rows (wide) or columns (tall), uniformly distributed: Gram-Schmidt on a normal
 /// matrix, twice for accuracy (Saxe, McClelland, Ganguli 2014; Giraud et al. 2005). Allocates.
 template <class Scalar>

@@ -31,7 +31,7 @@ class Linear {
 
   /// PyTorch's default: weight and bias uniform in ±1/√inputs.
   void initialise(Vector<Scalar>& p, Random& random) const {
-    const double bound = 1 / std::sqrt(double(inputs()));
+    const double bound = default_bound(inputs());
     initialise_uniform(block(p, weight_), bound, random);
     if (bias_.size() > 0) initialise_uniform(block(p, bias_), bound, random);
   }

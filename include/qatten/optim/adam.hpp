@@ -33,7 +33,11 @@ class Adam {
   using Scalar = Scalar_;
   using State = AdamState<Scalar>;
 
-  explicit Adam(const AdamOptions& options = {}) : options_(options) {}
+  /// Throws for a negative rate, ε or decay.
+  explicit Adam(const AdamOptions& options = {}) : options_(options) {
+    detail::require(options.lr >= 0 && options.eps >= 0 && options.weight_decay >= 0, "Adam",
+                    "lr, eps and weight_decay must not be negative");
+  }
 
   const AdamOptions& options() const { return options_; }
 

@@ -28,7 +28,11 @@ class RmsProp {
   using Scalar = Scalar_;
   using State = RmsPropState<Scalar>;
 
-  explicit RmsProp(const RmsPropOptions& options = {}) : options_(options) {}
+  /// Throws for a negative rate, ε or decay.
+  explicit RmsProp(const RmsPropOptions& options = {}) : options_(options) {
+    detail::require(options.lr >= 0 && options.eps >= 0 && options.weight_decay >= 0, "RmsProp",
+                    "lr, eps and weight_decay must not be negative");
+  }
 
   const RmsPropOptions& options() const { return options_; }
 

@@ -93,10 +93,14 @@ struct Episode {
   /// action taken was available.
   void check() const {
     const Index n = n_agents(), length = this->length();
+    detail::require(n >= 1, "Episode", "it has no agents");
     detail::require(length >= 1, "Episode", "it has no steps");
     detail::check_shape("Episode", "obs", obs, -1, n * (length + 1));
     detail::check_shape("Episode", "state", state, -1, length + 1);
     detail::check_shape("Episode", "units", units, -1, length + 1);
+    detail::require(units.rows() % n == 0, "Episode",
+                    "units has " + std::to_string(units.rows()) + " rows for " + std::to_string(n) +
+                        " agents, expected as many for each");
     detail::check_shape("Episode", "available", available, -1, n * (length + 1));
     detail::check_shape("Episode", "alive", alive, n, length + 1);
     detail::check_shape("Episode", "rewards", rewards, length, 1);

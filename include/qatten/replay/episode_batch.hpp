@@ -43,7 +43,8 @@ struct EpisodeBatch {
   Index observation(Index b, Index t) const { return ragged.column(b, t); }
 
   /// Packs the episodes, given by a range of pointers to `Episode` or `PackedEpisode`, which must have equal sizes;
-  /// throws otherwise. Allocates only when it outgrows a former batch.
+  /// throws otherwise, and for an episode that is inconsistent (`Episode::check`). Allocates only when it outgrows a
+  /// former batch.
   template <class Pointers>
   void assign(const Pointers& episodes) {
     detail::require(std::size(episodes) > 0, "EpisodeBatch::assign", "no episodes given");
@@ -63,6 +64,8 @@ struct EpisodeBatch {
 
   template <class Pointers>
   void resize(const Pointers& episodes) {
+    if constexpr (requires { at(episodes, 0).check(); })  // packed ones were checked when they were packed
+      for (const auto* episode : episodes) episode->check();
     std::vector<Index> lengths;
     for (const Index k : order) lengths.push_back(at(episodes, k).length());
     transitions.assign(lengths);

@@ -59,11 +59,13 @@ class PackedEpisode {
     detail::require(!header.units_in_state || s.n_agents * s.unit_dim <= s.state_shape, "PackedEpisode",
                     "the units do not fit into the state");
     detail::require(header.last_actions_at == -1 || (header.last_actions_at >= 0 && s.n_actions <= 65536 &&
-                                                     header.last_actions_at + one_hots(s) <= s.state_shape),
+                                                     header.last_actions_at <= s.state_shape - one_hots(s)),
                     "PackedEpisode", "the last actions do not fit into the state");
+    const std::string found = "there are " + std::to_string(bytes.size()) + " bytes, expected ";
+    // First as doubles: sizes of a damaged header may multiply to more than an Index holds.
+    detail::require(packed_size<double>() <= double(bytes.size()), "PackedEpisode", found + "more");
     allocate();
-    detail::require(bytes.size() == size_, "PackedEpisode",
-                    "there are " + std::to_string(bytes.size()) + " bytes, expected " + std::to_string(size_));
+    detail::require(bytes.size() == size_, "PackedEpisode", found + std::to_string(size_));
     std::copy(bytes.begin(), bytes.end(), bytes_.get());
     Episode<float> e;
     unpack(e);
@@ -82,12 +84,17 @@ class PackedEpisode {
   /// Allocates only when `e` grows.
   template <class Scalar>
   void unpack(Episode<Scalar>& e) const {
-    const EpisodeShape& s = header_.shape;
-    e.resize(s);
+    e.resize(header_.shape);
     e.terminated = header_.terminated;
     visit(*this, e, Read());
+    if (header_.last_actions_at >= 0) restore_last_actions(e);
     if (header_.units_in_state) e.units = e.state.topRows(e.units.rows());
-    if (header_.last_actions_at < 0) return;
+  }
+
+ private:
+  template <class Scalar>
+  void restore_last_actions(Episode<Scalar>& e) const {
+    const EpisodeShape& s = header_.shape;
     detail::require(e.actions.minCoeff() >= 0 && e.actions.maxCoeff() < s.n_actions, "PackedEpisode",
                     "an action is out of range");
     auto one_hot = e.state.middleRows(header_.last_actions_at, one_hots(s));
@@ -96,7 +103,6 @@ class PackedEpisode {
       for (Index i = 0; i < s.n_agents; ++i) one_hot(i * s.n_actions + e.actions(i, t - 1), t) = Scalar(1);
   }
 
- private:
   /// Writes to, or reads from, the bytes one after the other.
   struct Write {
     template <class Stored, class Scalar>
@@ -158,14 +164,24 @@ class PackedEpisode {
 
   static Index one_hots(const EpisodeShape& s) { return s.n_agents * s.n_actions; }
 
-  void allocate() {
+  /// In bytes; a double may be less by two.
+  template <class Number>
+  Number packed_size() const {
     const EpisodeShape& s = header_.shape;
-    const Index observations = s.length + 1, n = s.n_agents;
+    const auto observations = static_cast<Number>(s.length + 1), n = static_cast<Number>(s.n_agents);
     const Index state = s.state_shape - (header_.last_actions_at < 0 ? 0 : one_hots(s));
-    const Index reals = observations * (state + n * (s.obs_shape + (header_.units_in_state ? 0 : s.unit_dim)));
-    const Index bits = (observations * one_hots(s) + 7) / 8 + (observations * n + 7) / 8;
-    size_ = static_cast<std::size_t>(4 * s.length + reals * (header_.precision == Precision::half ? 2 : 4) +
-                                     n * s.length * (s.n_actions <= 256 ? 1 : 2) + bits);
+    const Index agent = s.obs_shape + (header_.units_in_state ? 0 : s.unit_dim);
+    const Number reals = observations * (static_cast<Number>(state) + n * static_cast<Number>(agent));
+    const Number bits = observations * n * static_cast<Number>(s.n_actions), lives = observations * n;
+    const Number number = header_.precision == Precision::half ? 2 : 4, action = s.n_actions <= 256 ? 1 : 2;
+    return 4 * static_cast<Number>(s.length) + reals * number + n * static_cast<Number>(s.length) * action +
+           in_bytes(bits) + in_bytes(lives);
+  }
+  static Index in_bytes(Index bits) { return (bits + 7) / 8; }
+  static double in_bytes(double bits) { return bits / 8; }
+
+  void allocate() {
+    size_ = static_cast<std::size_t>(packed_size<Index>());
     bytes_ = std::make_unique<std::byte[]>(size_);
   }
 

@@ -72,8 +72,9 @@ struct RunFolder {
 /// A new, empty folder <local_results_path>/<env>_<name>_seed<seed>_<time>, numbered if that is taken. Letters, digits,
 /// '.', '_' and '-' only. Throws when it cannot be made.
 inline RunFolder create_run_folder(const TrainingOptions& options) {
-  std::string name = options.env + "_" + (options.name.empty() ? options.mixer : options.name) + "_seed" +
-                     std::to_string(options.seed) + detail::time_text("_%Y-%m-%d_%H-%M-%S");
+  std::string name = (options.env.empty() ? "" : options.env + "_") +
+                     (options.name.empty() ? options.mixer : options.name) + "_seed" + std::to_string(options.seed) +
+                     detail::time_text("_%Y-%m-%d_%H-%M-%S");
   for (char& c : name)
     if ((static_cast<unsigned char>(c) & 0x80U) != 0 ||
         (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '_' && c != '-'))

@@ -195,9 +195,11 @@ class TrainingRun final : public TrainingObserver {
       if (word != "MemAvailable:") continue;
       double kib = 0;
       meminfo >> kib;
-      if (double(trainer_.replay_bytes()) > 1024 * kib)
-        warning("replay may come to take " + detail::bytes_text(double(trainer_.replay_bytes())) + ", though " +
-                detail::bytes_text(1024 * kib) + " are available; lower buffer_size or buffer_bytes_max");
+      const bool saves = trainer_.options().save_model;  // a checkpoint holds replay once more until it is written
+      if (const double most = double(trainer_.replay_bytes()) * (saves ? 2 : 1); most > 1024 * kib)
+        warning("replay" + std::string(saves ? ", with its copy in a checkpoint," : "") + " may come to take " +
+                detail::bytes_text(most) + ", though " + detail::bytes_text(1024 * kib) +
+                " are available; lower buffer_size or buffer_bytes_max");
       return;
     }
   }

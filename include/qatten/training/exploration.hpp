@@ -32,6 +32,7 @@ struct EpsilonSchedule {
 template <class Scalar>
 void epsilon_greedy(ConstView<Scalar> q, ConstView<std::uint8_t> available, double epsilon, Random& random,
                     std::span<int> actions) {
+  detail::check_shape("epsilon_greedy", "available", available, q.rows(), q.cols());
   for (Index i = 0; i < q.cols(); ++i) {
     const Index choices = count_set(available.col(i));
     detail::require(choices > 0, "epsilon_greedy", "agent " + std::to_string(i) + " has no available action");

@@ -216,12 +216,26 @@ std::unique_ptr<AnyLearner<Scalar>> make_learner(const TrainingOptions& options,
 extern template std::unique_ptr<AnyLearner<float>> make_learner<float>(const TrainingOptions&, const EnvironmentInfo&);
 #endif
 
-/// A training by its options, in environments from `make`. A template so that only those who call it compile it.
+/// A training by its options, in environments from `make`. Throws for what does not go together or into memory. A
+/// template so that only those who call it compile it.
 template <class Scalar = float>
 std::unique_ptr<Trainer> make_trainer(const TrainingOptions& options, const EnvironmentFactory& make) {
-  auto rollout = std::make_unique<ParallelRollout>(make, options.batch_size_run, options.env_threads);
-  auto learner = make_learner<Scalar>(options, rollout->info());
-  return std::make_unique<Trainer>(options, std::move(rollout), std::move(learner));
+  check_options(options);
+  const auto too_large = [&] {
+    return Error("make_trainer: there is no memory for networks of these widths (rnn_hidden_dim " +
+                 std::to_string(options.rnn_hidden_dim) + ", mixing_embed_dim " +
+                 std::to_string(options.mixing_embed_dim) + ", hypernet_embed " +
+                 std::to_string(options.hypernet_embed) + ") or episodes of the sizes of " + options.env);
+  };
+  try {
+    auto rollout = std::make_unique<ParallelRollout>(make, options.batch_size_run, options.env_threads);
+    auto learner = make_learner<Scalar>(options, rollout->info());
+    return std::make_unique<Trainer>(options, std::move(rollout), std::move(learner));
+  } catch (const std::bad_alloc&) {
+    throw too_large();
+  } catch (const std::length_error&) {
+    throw too_large();
+  }
 }
 
 }  // namespace qatten::inline QATTEN_ABI

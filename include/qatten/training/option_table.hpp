@@ -43,8 +43,8 @@ struct Option {
 
 namespace detail {
 
-/// The least positive number: "> 0" as a range.
-inline constexpr double above_zero = std::numeric_limits<double>::min();
+/// The least positive number, "> 0" as a range: of floats, in which trainings compute.
+inline constexpr double above_zero = std::numeric_limits<float>::min();
 
 }  // namespace detail
 
@@ -103,8 +103,10 @@ inline const std::vector<Option>& option_table() {
        &T::target_update_interval,
        "episodes from one copy of the target network to the next",
        {.low = 1}},
-      {"target_update_interval_or_tau", &T::target_update_interval_or_tau,
-       "EPyMARL's rule instead: updates between copies if above 1, share moved at every update if not; 0: off"},
+      {"target_update_interval_or_tau",
+       &T::target_update_interval_or_tau,
+       "EPyMARL's rule instead: updates between copies if above 1, share moved at every update if not; 0: off",
+       {.high = 1e15}},
       {"optimizer", &T::optimizer, "the optimiser", {.choices = {"rmsprop", "adam"}}},
       {"lr", &T::lr, "learning rate", {.low = above_zero}},
       {"optim_alpha", &T::optim_alpha, "RMSprop's smoothing", {.high = 1}},
@@ -272,7 +274,7 @@ inline bool parse_value(const Option& option, std::string_view text, std::int64_
   return parse_whole(text, value) && in_range(option, double(value));
 }
 inline bool parse_value(const Option& option, std::string_view text, double& value) {
-  return parse(text, value) && std::isfinite(value) && in_range(option, value);
+  return parse(text, value) && std::isfinite(static_cast<float>(value)) && in_range(option, value);
 }
 inline bool parse_value(const Option& option, std::string_view text, Ratio& value) {
   const std::size_t slash = text.find('/');

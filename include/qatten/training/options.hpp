@@ -17,7 +17,8 @@ struct Ratio {
   bool operator==(const Ratio&) const = default;
 };
 
-/// What each means, what it may be and what else it is called is in `option_table()` (option_table.hpp).
+/// What each means, what it may be and what else it is called is in `option_table()` (option_table.hpp). Presets and
+/// what a mixer's authors chose are put in by `resolve_options` (presets.hpp), not by setting `preset` or `mixer` here.
 struct TrainingOptions {
   // The run.
   std::string preset = "pymarl";

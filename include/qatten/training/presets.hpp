@@ -110,8 +110,10 @@ inline void last_value(const Assignments& assignments, std::string_view option, 
 
 }  // namespace detail
 
-/// Throws for options that are each in range but do not go together.
+/// Throws for options that are out of their range or do not go together.
 inline void check_options(const TrainingOptions& o) {
+  TrainingOptions copy;
+  for (const Option& option : option_table()) set_option(copy, option.name, get_option(o, option));
   const auto check = [](bool condition, const std::string& message) { detail::require(condition, "options", message); };
   check(o.batch_size <= o.buffer_size, "batch_size " + std::to_string(o.batch_size) + " is more than buffer_size " +
                                            std::to_string(o.buffer_size) + ": no batch would ever be full");

@@ -1,9 +1,13 @@
 #pragma once
 // One environment in the middle of an episode, and what has happened in it so far.
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "qatten/environments/environment.hpp"
 #include "qatten/replay/episode.hpp"
@@ -17,8 +21,13 @@ class Recorder {
  public:
   /// Throws when the environment's sizes make no sense.
   explicit Recorder(E& environment) : environment_(environment), info_(environment.info()) {
-    detail::require(info_.n_agents >= 1 && info_.n_actions >= 1 && info_.obs_shape >= 1 && info_.episode_limit >= 1,
-                    "Rollout", "the environment's info() must have agents, actions, observations and an episode_limit");
+    for (const auto& [what, size] : {std::pair{"n_agents", info_.n_agents},
+                                     {"n_actions", info_.n_actions},
+                                     {"obs_shape", info_.obs_shape},
+                                     {"episode_limit", info_.episode_limit}})
+      detail::require(
+          size >= 1, "Rollout",
+          "the environment's " + std::string(what) + " is " + std::to_string(size) + ", expected at least 1");
     record_.resize(info_.n_agents, info_.n_actions, info_.obs_shape, info_.state_shape, info_.unit_dim,
                    info_.episode_limit);
     last_actions_.resize(1, info_.n_agents);
@@ -26,7 +35,8 @@ class Recorder {
 
   const EnvironmentInfo& info() const { return info_; }
 
-  /// A new episode on the given stream.
+  /// A new episode on the given stream. Like `step`, throws for an observation that is not finite and for an agent
+  /// without an available action.
   void begin(const Random& stream) {
     environment_.reset(stream);
     last_actions_.setConstant(-1);
@@ -84,6 +94,23 @@ class Recorder {
     o.available.setOnes();
     o.alive.setOnes();
     environment_.observe(o);
+    check_finite("obs", o.obs);
+    check_finite("state", o.state);
+    check_finite("units", o.units);
+    for (Index i = 0; i < info_.n_agents; ++i)
+      if (count_set(o.available.col(i)) == 0) [[unlikely]]
+        throw Error("Rollout: agent " + std::to_string(i) + " has no available action at step " + std::to_string(t_));
+  }
+
+  /// All columns at once: they lie one behind the other.
+  void check_finite(const char* what, const View<float>& x) const {
+    constexpr std::uint32_t infinite = 0x7F800000;
+    std::uint32_t largest = 0;
+    for (Index k = 0; k < x.size(); ++k)
+      largest = std::max(largest, std::bit_cast<std::uint32_t>(x.data()[k]) & infinite);
+    if (largest == infinite) [[unlikely]]
+      throw Error("Rollout: the environment's " + std::string(what) + " at step " + std::to_string(t_) +
+                  " holds a number that is not finite");
   }
 
   void check(std::span<const int> actions) {

@@ -67,6 +67,12 @@ class Trainer {
         buffer_(empty_buffer(options)),
         learner_threads_(static_cast<int>(options.learner_threads)) {
     check_options(options);
+    const std::size_t batch_bytes = episode_bytes() * static_cast<std::size_t>(options.batch_size);
+    detail::require(static_cast<std::size_t>(options.buffer_bytes_max) >= batch_bytes, "Trainer",
+                    "buffer_bytes_max " + std::to_string(options.buffer_bytes_max) +
+                        " may hold fewer than batch_size " + std::to_string(options.batch_size) + " episodes of " +
+                        std::to_string(rollout_->info().episode_limit) + " steps: expected at least " +
+                        std::to_string(batch_bytes));
     learner_->set_threads(&learner_threads_);
     state_.progress.t_max = options.t_max;
   }
@@ -108,7 +114,12 @@ class Trainer {
   /// Trains until t_max; true when it got there, false when the observer asked to stop. Throws what environments and
   /// updates throw; what was stored before is then still there.
   bool run(TrainingObserver& observer) {
-    if (state_.t_env == 0) observer.checkpoint();  // shows at once whether it can be stored
+    if (state_.t_env == 0) {
+      if (learner_->updates() > 0)
+        observer.warning("the learner comes with " + std::to_string(learner_->updates()) +
+                         " updates, though no episode was played: it makes none until more are due");
+      observer.checkpoint();  // shows at once whether it can be stored
+    }
     while (true) {
       if (test_due() && !evaluate(observer)) return stop(observer);
       if (state_.t_env >= options_.t_max) break;
@@ -207,9 +218,6 @@ class Trainer {
   void learn(TrainingObserver& observer, double epsilon) {
     const std::int64_t since = state_.episode - options_.batch_size;
     if (since < 0) return;
-    detail::require(buffer_.size() >= options_.batch_size, "Trainer",
-                    "buffer_bytes_max holds " + std::to_string(buffer_.size()) + " episodes, less than batch_size " +
-                        std::to_string(options_.batch_size));
     const Ratio& ratio = options_.updates_per_episode;
     const std::int64_t due = since * ratio.numerator / ratio.denominator + 1;
     while (learner_->updates() < due) update(observer, epsilon);

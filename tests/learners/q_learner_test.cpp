@@ -290,13 +290,12 @@ TEST_CASE("numbers that are not finite stop an update and leave everything as it
   CHECK(learner.state().parameters.allFinite());
 }
 
-TEST_CASE("an agent without an available action is an error, except where nothing is chosen") {
+TEST_CASE("an agent without an available action is an error") {
   Random random(10);
   auto learner = make_learner<Vdn<double>>();
   auto episodes = random_episodes<double>({3}, random, sizes);
-  episodes[0].available.leftCols(2).setZero();  // the first observation follows nothing
   CHECK_NOTHROW(loss_of(learner, episodes));
-  episodes[0].available.col(5).setZero();
+  episodes[0].available.col(7).setZero();  // in the last observation, where no action was taken
   try {
     loss_of(learner, episodes);
     FAIL("no error");
@@ -330,6 +329,21 @@ TEST_CASE("agents and mixer must agree, and options be sensible") {
   ++other.obs_shape;
   auto learner = make_learner<Vdn<double>>();
   CHECK_THROWS_AS(loss_of(learner, random_episodes<double>({2}, random, other)), Error);
+  const auto refuses = [&](Index EpisodeSizes::*size, Index by, const std::string& message) {
+    other = sizes;
+    other.*size += by;
+    CHECK_THROWS_WITH(learner.update(batch_of<double>(random_episodes<double>({2}, random, other)), 0), message);
+  };
+  refuses(&EpisodeSizes::n_agents, 1, "Learner: the batch has n_agents 3, the team 2");
+  refuses(&EpisodeSizes::n_actions, 1, "Learner: the batch has n_actions 4, the team 3");
+  refuses(&EpisodeSizes::n_actions, -1, "Learner: the batch has n_actions 2, the team 3");
+  CHECK_THROWS_AS(learner.update(EpisodeBatch<double>(), 0), Error);
+
+  ParameterLayout early = layout;  // before the mixer asked for its blocks
+  const Qatten<double> mixer(layout, "mixer", 2, sizes.state_shape, sizes.unit_dim);
+  CHECK_THROWS_WITH(
+      (QLearner<Agents, Qatten<double>, Adam<double>>(early, agents, mixer, Adam<double>(), {}, Random(1))),
+      contains("it is of another layout, or of this one before all modules were made"));
 }
 
 TEST_CASE("the same seed gives the same bits, another seed others") {

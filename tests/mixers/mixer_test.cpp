@@ -277,10 +277,28 @@ TEST_CASE("wrong shapes and unprepared memory are errors") {
       Matrix<double> dqs(q_rows, rows);
       m.mixer->backward(m.p, good.inputs(), Matrix<double>(d_rows, d_cols), g, dqs);
     };
+    const auto backward_of = [&](const Data& d, const Vector<double>& p, Index gradients) {
+      Vector<double> g = Vector<double>::Zero(gradients);
+      Matrix<double> dqs(n_agents, rows);
+      m.mixer->backward(p, d.inputs(), Matrix<double>::Ones(outputs, rows).eval(), g, dqs);
+    };
+    CHECK_NOTHROW(backward_of(good, m.p, m.p.size()));
     CHECK_THROWS_AS(backward(outputs, rows, n_agents + 1), Error);
     if (reads_state) {
       CHECK_THROWS_AS(backward(outputs + 1, rows, n_agents), Error);
       CHECK_THROWS_AS(backward(outputs, rows - 1, n_agents), Error);
+      bad = good;
+      bad.state.resize(state_dim - 1, rows);
+      CHECK_THROWS_AS(backward_of(bad, m.p, m.p.size()), Error);
+      const Vector<double> less = m.p.head(m.p.size() / 2);
+      Matrix<double> out(outputs, rows);
+      CHECK_THROWS_AS(m.mixer->forward(less, good.inputs(), out), Error);
+      CHECK_THROWS_AS(m.mixer->evaluate(less, good.inputs(), out), Error);
+      CHECK_THROWS_AS(backward_of(good, m.p, m.p.size() / 2), Error);
+      m.mixer->prepare(rows - 1);
+      CHECK_THROWS_AS(forward(good, outputs, rows), Error);
+      CHECK_THROWS_AS(m.mixer->evaluate(m.p, good.inputs(), out), Error);
+      CHECK_THROWS_AS(backward_of(good, m.p, m.p.size()), Error);
     }
   });
 }

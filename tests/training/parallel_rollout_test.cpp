@@ -184,6 +184,26 @@ TEST_CASE("errors of environments and of their sizes come out") {
   ParallelRollout no_number([](Index) { return make_environment<NoNumber>(); }, 3, 2);
   CHECK_THROWS_WITH(no_number.play(*learner, plan), contains("reward is nan at step 0"));
 
+  struct NotFinite : Stumble {
+    using Stumble::Stumble;
+    void observe(Observation o) const {
+      Stumble::observe(o);
+      if (o.obs(4, 0) > 0) o.state(2, 0) = -std::numeric_limits<float>::infinity();
+    }
+  };
+  ParallelRollout not_finite([](Index) { return make_environment<NotFinite>(); }, 3, 2);
+  CHECK_THROWS_WITH(not_finite.play(*learner, plan), contains("state at step 1 holds a number that is not finite"));
+
+  struct NoChoice : Stumble {
+    using Stumble::Stumble;
+    void observe(Observation o) const {
+      Stumble::observe(o);
+      if (o.obs(4, 0) > 0) o.available.col(1).setZero();
+    }
+  };
+  ParallelRollout no_choice([](Index) { return make_environment<NoChoice>(); }, 3, 2);
+  CHECK_THROWS_WITH(no_choice.play(*learner, plan), contains("agent 1 has no available action at step 1"));
+
   struct Other : Stumble {
     using Stumble::Stumble;
     EnvironmentInfo info() const {

@@ -204,7 +204,7 @@ TEST_CASE("the bytes that replay may take are known beforehand") {
   for (Index k = 0; k < trainer->buffer().size(); ++k) largest = std::max(largest, trainer->buffer()[k].bytes());
   CHECK(largest == bytes);
   CHECK_THAT(describe(*trainer), contains("3 agents, 4 actions, obs 5") && contains("40 episodes of at most "));
-  CHECK(small_trainer(options_with({{"buffer_bytes_max", "5000"}}))->replay_bytes() == 5000);
+  CHECK(small_trainer(options_with({{"buffer_bytes_max", "10000"}}))->replay_bytes() == 10000);
   const auto episode_bytes = [](const char* precision) {
     return small_trainer(options_with({{"buffer_precision", precision}}))->episode_bytes();
   };

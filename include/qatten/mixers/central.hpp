@@ -75,7 +75,8 @@ class CentralMixer {
   void backward(const Vector<Scalar>& p, const Cache& cache, const MixerInputs<Scalar>& in, ConstView<Scalar> dq_tot,
                 Vector<Scalar>& gradients, View<Scalar> dagent_qs, Scratch& scratch) const {
     const Index rows = in.agent_qs.cols();
-    for (const auto* prepared : {&cache.input, &scratch.input}) detail::check_prepared("CentralMixer", *prepared, rows);
+    detail::check_prepared("CentralMixer", cache.input, rows);
+    detail::check_prepared("CentralMixer", scratch.input, rows);
     detail::check_shape("CentralMixer::backward", "dq_tot", dq_tot, 1, rows);
     detail::check_shape("CentralMixer::backward", "dagent_qs", dagent_qs, n_agents_, rows);
     View<Scalar> dx = scratch.input.leftCols(rows);

@@ -122,7 +122,8 @@ class Qlinear {
     detail::check_shape("Qlinear", "state", in.state, state_dim_, rows);
     detail::check_shape("Qlinear", "units", in.units, unit_dim_ * n_agents_, rows);
     detail::check_shape("Qlinear", name, q_tot, 1, rows);
-    for (const auto* prepared : {&weights, &shared}) detail::check_prepared("Qlinear", *prepared, rows);
+    detail::check_prepared("Qlinear", weights, rows);
+    detail::check_prepared("Qlinear", shared, rows);
   }
 
   template <class Memory>

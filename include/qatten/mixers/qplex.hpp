@@ -124,7 +124,8 @@ class Qplex {
                 Vector<Scalar>& gradients, View<Scalar> dagent_qs, Scratch& scratch) const {
     const Index rows = in.agent_qs.cols();
     check(in, rows);
-    for (const auto* prepared : {&cache.lambda, &scratch.lambda}) detail::check_prepared("Qplex", *prepared, rows);
+    detail::check_prepared("Qplex", cache.lambda, rows);
+    detail::check_prepared("Qplex", scratch.lambda, rows);
     detail::check_shape("Qplex::backward", "dq_tot", dq_tot, 1, rows);
     detail::check_shape("Qplex::backward", "dagent_qs", dagent_qs, n_agents_, rows);
     const ConstView<Scalar> w = state_nets_.output(cache.state_nets, weights, rows);

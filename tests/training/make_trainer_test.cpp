@@ -92,11 +92,19 @@ TEST_CASE("a state may have no size") {
 }
 
 TEST_CASE("what does not go into memory is an error that says so") {
+  const TrainingOptions options = small_options();
+  const auto full = [](Index) -> AnyEnvironment { throw std::bad_alloc(); };
+  CHECK_THROWS_WITH(make_trainer(options, full), contains("no memory for networks of these widths") &&
+                                                     contains("rnn_hidden_dim 8") && contains("sizes of stumble"));
+}
+
+TEST_CASE("options set by hand are held to their ranges") {
   TrainingOptions options = small_options();
-  options.mixing_embed_dim = options.hypernet_embed = options.rnn_hidden_dim = 65536;
-  options.n_head = 1024;
-  CHECK_THROWS_WITH(make_trainer(options, stumbles()),
-                    contains("no memory for networks of these widths") && contains("mixing_embed_dim 65536"));
+  options.optimizer = "sgd";
+  CHECK_THROWS_WITH(make_trainer(options, stumbles()), "option optimizer: got 'sgd', expected one of rmsprop, adam");
+  options = small_options();
+  options.test_interval = 0;
+  CHECK_THROWS_WITH(make_trainer(options, stumbles()), contains("option test_interval: got '0'"));
 }
 
 TEST_CASE("the names that options allow are those that can be made") {

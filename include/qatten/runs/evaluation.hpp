@@ -18,8 +18,10 @@ inline std::int64_t load_parameters(const RunFolder& folder, Trainer& trainer, T
   bool found = false;
   const Checkpoint checkpoint = load_newest(folder, found, [&](const Error& error) { observer.warning(error.what()); });
   detail::require(found, "load_parameters", "there is no checkpoint in " + folder.checkpoints().string());
-  LearnerState<float> learner;
-  get_learner(checkpoint, "learner", trainer.learner().layout(), learner);
+  const ParameterLayout& layout = trainer.learner().layout();
+  LearnerState<float> learner = trainer.learner().state();
+  learner.parameters = checkpoint.get<float>("learner.parameters", layout);
+  learner.target = checkpoint.get<float>("learner.target", layout);
   trainer.learner().restore(std::move(learner));
   return checkpoint.get<std::int64_t>("trainer.t_env");
 }

@@ -149,6 +149,7 @@ TEST_CASE("headers and bytes that do not fit together are errors") {
   refuses([](auto& header, auto&) {
     header.shape.length = header.shape.obs_shape = header.shape.n_agents = (1 << 24) - 1;
   });
+  refuses([](auto& header, auto&) { header.shape.length = header.shape.obs_shape = (1 << 24) - 1; });
   refuses([](auto& header, auto&) { header.shape.unit_dim = 100; });
   refuses([](auto&, auto& bytes) { std::fill(bytes.begin(), bytes.end(), std::byte{255}); });  // no such action
 

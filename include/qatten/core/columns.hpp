@@ -103,9 +103,20 @@ struct Columns {
     Index i = 0;
     for (; i + W < n; i += W) sum += load(x + i);
     sum += load(x + i, std::size_t(n - i));
-    for (int l = 1; l < W; l *= 2)
-      for (int k = 0; k < W; k += 2 * l) sum[k] += sum[k + l];
-    return sum[0];
+    return fold<1>(sum)[0];
+  }
+  /// Every pair of neighbours, of pairs, …, to the sum of all numbers in each lane.
+  template <int L>
+  static V fold(V v) {
+    if constexpr (L == W) {
+      return v;
+    } else {
+      return fold<2 * L>(v + across<L>(v, Upto<W>()));
+    }
+  }
+  template <int L, int... K>
+  static V across(V v, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(v, v, (K ^ L)...);
   }
   static void sum_many(const Scalar* x, Index n, Index columns, Scalar* sums) {
     const Index packets = (n + W - 1) / W;

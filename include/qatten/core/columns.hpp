@@ -11,7 +11,6 @@
 // In which order a column is summed depends on n and the instruction set alone.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>

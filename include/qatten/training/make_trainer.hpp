@@ -2,6 +2,8 @@
 // A training from its options: agent, mixer and optimiser are chosen by their names here, and nowhere else.
 
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>

@@ -274,7 +274,7 @@ inline bool parse_value(const Option& option, std::string_view text, std::int64_
   return parse_whole(text, value) && in_range(option, double(value));
 }
 inline bool parse_value(const Option& option, std::string_view text, double& value) {
-  return parse(text, value) && std::isfinite(static_cast<float>(value)) && in_range(option, value);
+  return parse(text, value) && std::abs(value) <= double(std::numeric_limits<float>::max()) && in_range(option, value);
 }
 inline bool parse_value(const Option& option, std::string_view text, Ratio& value) {
   const std::size_t slash = text.find('/');

@@ -8,8 +8,8 @@
 /// Words that these programs understand beside the options of a training; each takes a value.
 inline constexpr std::string_view training_words[] = {"resume", "evaluate", "options_file"};
 
-/// Trains in a new folder, `program` being what this program chooses where nothing else was said; with `resume`, goes on
-/// in an old one; with `evaluate`, plays greedy episodes with what an old one has learned, on its own environment or
+/// Trains in a new folder, `program` being what this program chooses where nothing else was said; with `resume`, goes
+/// on in an old one; with `evaluate`, plays greedy episodes with what an old one has learned, on its own environment or
 /// another of the same sizes. Returns the exit code of the program.
 int run_training(qatten::Assignments words, const qatten::Assignments& program = {});
 

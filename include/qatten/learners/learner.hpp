@@ -91,9 +91,9 @@ void check_batch(std::string_view function, std::span<const EpisodeBatch<Scalar>
     for (const auto& [what, got, expected] : {std::tuple{"n_agents", batch.n_agents, team.n_agents},
                                               {"n_actions", batch.available.rows(), team.n_actions},
                                               {"obs_shape", batch.obs.rows(), team.obs_shape}})
-      require(
-          got == expected, function,
-          "the batch has " + std::string(what) + " " + std::to_string(got) + ", the team " + std::to_string(expected));
+      if (got != expected) [[unlikely]]
+        throw Error(std::string(function) + ": the batch has " + what + " " + std::to_string(got) + ", the team " +
+                    std::to_string(expected));
 }
 
 /// Lets a learner's target follow its parameters by the rule. `updates_due`: whether `interval` updates have passed.

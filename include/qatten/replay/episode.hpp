@@ -98,18 +98,18 @@ struct Episode {
     detail::check_shape("Episode", "obs", obs, -1, n * (length + 1));
     detail::check_shape("Episode", "state", state, -1, length + 1);
     detail::check_shape("Episode", "units", units, -1, length + 1);
-    detail::require(units.rows() % n == 0, "Episode",
-                    "units has " + std::to_string(units.rows()) + " rows for " + std::to_string(n) +
-                        " agents, expected as many for each");
+    if (units.rows() % n != 0) [[unlikely]]
+      throw Error("Episode: units has " + std::to_string(units.rows()) + " rows for " + std::to_string(n) +
+                  " agents, expected as many for each");
     detail::check_shape("Episode", "available", available, -1, n * (length + 1));
     detail::check_shape("Episode", "alive", alive, n, length + 1);
     detail::check_shape("Episode", "rewards", rewards, length, 1);
     for (Index t = 0; t < length; ++t) {
       for (Index i = 0; i < n; ++i) {
         const Index a = actions(i, t);
-        detail::require(a >= 0 && a < available.rows() && available(a, t * n + i) != 0, "Episode",
-                        "agent " + std::to_string(i) + " took action " + std::to_string(a) + " at step " +
-                            std::to_string(t) + ", which was not available");
+        if (a < 0 || a >= available.rows() || available(a, t * n + i) == 0) [[unlikely]]
+          throw Error("Episode: agent " + std::to_string(i) + " took action " + std::to_string(a) + " at step " +
+                      std::to_string(t) + ", which was not available");
       }
     }
   }

@@ -184,6 +184,21 @@ TEST_CASE("an update that fails ends the training with what the observer says") 
   CHECK(trainer->learner().updates() == 0);
 }
 
+TEST_CASE("a learner that is ahead of its trainer is told of, and one of another optimiser refused") {
+  const auto learned = small_trainer(options_with({{"t_max", "600"}})),
+             next = small_trainer(options_with({{"t_max", "60"}}));
+  Listener quiet, listener;
+  learned->run(quiet);
+  CHECK(quiet.warnings.empty());
+  next->learner().restore(learned->learner().state());
+  next->run(listener);
+  REQUIRE(listener.warnings.size() == 1);
+  CHECK_THAT(listener.warnings[0], contains("comes with " + std::to_string(learned->learner().updates()) + " updates"));
+
+  const auto other = small_trainer(options_with({{"optimizer", "rmsprop"}}));
+  CHECK_THROWS_WITH(other->learner().restore(learned->learner().state()), contains("another optimiser"));
+}
+
 TEST_CASE("a replay that cannot hold a batch is an error") {
   const std::size_t batch = 8 * small_trainer(options_with({}))->episode_bytes();
   CHECK_NOTHROW(small_trainer(options_with({{"buffer_bytes_max", std::to_string(batch)}})));

@@ -55,10 +55,10 @@ inline double spread(std::vector<double> x) {
 ///   spread    median distance of the turns' times from their median, as a fraction of it
 ///   floor     measured time / time of the floor: the median over turns of one right after the other, because on a busy
 ///             machine a turn and its neighbour are slowed alike, while the fastest of one and the fastest of the other
-///             may come from different minutes
+///             may come from different minutes; called `ratio` where something else than a floor stands beside
 template <class Work, class Bare>
 void measure(benchmark::State& state, const std::string& unit, Index samples, Work&& work, Bare&& floor, double flops,
-             std::initializer_list<ConstView<float>> results) {
+             std::initializer_list<ConstView<float>> results, const char* ratio = "floor") {
   work();
   floor();
   for (const ConstView<float>& result : results) {
@@ -82,7 +82,7 @@ void measure(benchmark::State& state, const std::string& unit, Index samples, Wo
   state.counters[unit + "/s"] = double(samples) / time;
   if (flops > 0) state.counters["GFLOP/s"] = flops / time * 1e-9;
   state.counters["spread"] = spread(times);
-  state.counters["floor"] = median(ratios);
+  state.counters[ratio] = median(ratios);
 }
 
 inline std::string compiler() {

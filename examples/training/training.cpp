@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <iostream>
+#include <memory>
+#include <utility>
 
 #include "environments.hpp"
 #include "qatten/runs/evaluation.hpp"
@@ -32,14 +34,25 @@ struct Printer final : TrainingObserver {
   void warning(const std::string& text) override { std::cerr << "warning: " << text << std::endl; }
 };
 
-int evaluate(const RunFolder& folder, const Assignments& words) {
+/// The trainer of an old run with what it has learned, and with `words` over its options.
+struct Reopened {
+  std::unique_ptr<Trainer> trainer;
+  std::int64_t t_env;
+};
+
+Reopened reopen(const RunFolder& folder, const Assignments& words, Printer& printer) {
   Assignments own = read_options(folder.config());
   if (std::any_of(words.begin(), words.end(), [](const auto& word) { return word.first == "env"; }))
     std::erase_if(own, [](const auto& word) { return word.first.starts_with("env_args."); });  // of another environment
   const TrainingOptions options = resolve_options(own, words);
-  const auto trainer = make_trainer(options, environment_factory(options));
-  Printer printer;
+  auto trainer = make_trainer(options, environment_factory(options));
   const std::int64_t t_env = load_parameters(folder, *trainer, printer);
+  return {std::move(trainer), t_env};
+}
+
+int evaluate(const RunFolder& folder, const Assignments& words) {
+  Printer printer;
+  const auto [trainer, t_env] = reopen(folder, words, printer);
   std::cout << describe(*trainer) << "parameters   " << folder.checkpoint(t_env).string() << std::endl;
   trainer->evaluate(printer);
   return 0;
@@ -71,6 +84,12 @@ int run_training(Assignments words, const Assignments& program) {
   if (!from.empty()) return evaluate(RunFolder{from}, words);
   if (!resume.empty()) return train(resumed_options(RunFolder{resume}, words), RunFolder{resume});
   return train(resolve_options(file.empty() ? Assignments{} : read_options(file), words, program), {});
+}
+
+LearnedRun load_run(const std::string& folder, const Assignments& words) {
+  Printer printer;
+  const auto [trainer, t_env] = reopen(RunFolder{folder}, words, printer);
+  return {trainer->options(), trainer->learner().state().parameters, t_env};
 }
 
 void print_training_help() {

@@ -49,6 +49,7 @@
 #include "qatten/replay/tiled_batch.hpp"
 #include "qatten/training/enumerate.hpp"
 #include "qatten/training/exploration.hpp"
+#include "qatten/training/learned_team.hpp"
 #include "qatten/training/make_trainer.hpp"
 #include "qatten/training/progress.hpp"
 #include "qatten/training/rollout.hpp"

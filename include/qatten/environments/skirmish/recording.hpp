@@ -6,18 +6,10 @@
 #include <vector>
 
 #include "qatten/core/error.hpp"
-#include "qatten/core/view.hpp"
 #include "qatten/environments/skirmish/skirmish.hpp"
+#include "qatten/environments/skirmish/thoughts.hpp"
 
 namespace qatten::inline QATTEN_ABI::skirmish {
-
-/// What a mixer thought at one step. Everything is optional; what one step has, all must have, in the same sizes.
-struct Thoughts {
-  Matrix<float> attention;  ///< (n_agents, n_head): each head's attention on each agent
-  Vector<float> head_weights;
-  Vector<float> q;         ///< of the chosen actions, one an agent
-  Vector<float> q_tot, c;  ///< one number each, c being the part that depends on the state alone
-};
 
 struct Recording {
   struct Unit {
@@ -90,19 +82,7 @@ class Recorder {
                             "some steps have thoughts and some have not");
     add_frame(game.units());
     recording_.rewards.assign(rewards.begin(), rewards.end());
-    switch (skirmish::outcome(game.units())) {
-      case Outcome::won:
-        recording_.outcome = "won";
-        break;
-      case Outcome::lost:
-        recording_.outcome = "lost";
-        break;
-      case Outcome::draw:
-        recording_.outcome = "draw";
-        break;
-      case Outcome::undecided:
-        recording_.outcome = "timeout";
-    }
+    recording_.outcome = name_of(skirmish::outcome(game.units()));
     return std::move(recording_);
   }
 

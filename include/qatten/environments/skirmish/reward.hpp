@@ -9,7 +9,9 @@
 // Where nothing regenerates, the sum over a won episode is reward_scale_rate.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 
 #include "qatten/environments/skirmish/battle_state.hpp"
 #include "qatten/environments/skirmish/options.hpp"
@@ -18,6 +20,12 @@ namespace qatten::inline QATTEN_ABI::skirmish {
 
 /// How a battle stands.
 enum class Outcome : std::uint8_t { undecided, won, lost, draw };
+
+/// Of an episode that has ended: what is undecided then has run out of time.
+constexpr std::string_view name_of(Outcome outcome) {
+  constexpr std::array<std::string_view, 4> names = {"timeout", "won", "lost", "draw"};
+  return names[static_cast<std::size_t>(outcome)];
+}
 
 /// In SMAC's order: a loss is asked first. Healers alone cannot fight, so that a side that has no one else has lost;
 /// and where there are healers, nobody left is a loss, too.

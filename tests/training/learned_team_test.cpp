@@ -2,6 +2,8 @@
 
 #include "qatten/training/learned_team.hpp"
 
+#include <algorithm>
+
 #include "qatten/environments/skirmish/skirmish.hpp"
 #include "qatten/training/make_trainer.hpp"
 #include "support/catch.hpp"
@@ -126,7 +128,7 @@ TEST_CASE("parameters of another network are refused") {
     const TrainingOptions options = options_with("rnn", mixer);
     const Vector<float> p = make_learner<float>(options, sizes())->state().parameters;
     try {
-      LearnedTeam(options, sizes(), Vector<float>(Vector<float>::Zero(p.size() + more)));
+      LearnedTeam(options, sizes(), Vector<float>(Vector<float>::Zero(std::max<Index>(p.size() + more, 0))));
     } catch (const Error& error) {
       return std::string(error.what());
     }

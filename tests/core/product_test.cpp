@@ -133,6 +133,34 @@ TEMPLATE_TEST_CASE("a column of a product depends on nothing but its own factors
   }
 }
 
+TEMPLATE_TEST_CASE("products of columns, each by its own matrix, have the bits of one after the other", "", float,
+                   double) {
+  Random random(7);
+  for (const Index m : {1, 2, 4, 5, 8, 16, 24, 32, 64})
+    for (const Index k : {1, 3, 64, 256, 257})
+      for (const Index n : {1, 2, 3, 4, 5, 8, 9}) {
+        CAPTURE(m, k, n);
+        const Matrix<TestType> all = random_matrix<TestType>(m + 3, k * n, random),
+                               b = random_matrix<TestType>(k, n, random), bias = random_matrix<TestType>(m, n, random);
+        const auto a = [&](Index s) -> ConstView<TestType> { return all.block(2, s * k, m, k); };
+        const auto shift = [&](Index s) { return s == 1 ? nullptr : bias.col(s).data(); };
+        Matrix<TestType> whole(m + 2, n), one(m, 1);
+        whole.setConstant(5);
+        products_of_columns<TestType>(whole.middleRows(1, m), a, b, shift);
+        for (Index s = 0; s < n; ++s) {
+          product<TestType>(one, a(s), b.col(s), {.bias = shift(s)});
+          REQUIRE(whole.col(s).segment(1, m) == one);
+          REQUIRE((whole(0, s) == 5 && whole(m + 1, s) == 5));
+        }
+        const Matrix<TestType> x = b.col(0);  // the same for all
+        products_of_columns<TestType>(whole.middleRows(1, m), a, {x.data(), k, n, 0}, shift);
+        for (Index s = 0; s < n; ++s) {
+          product<TestType>(one, a(s), x, {.bias = shift(s)});
+          REQUIRE(whole.col(s).segment(1, m) == one);
+        }
+      }
+}
+
 TEST_CASE("what is not a number stays one, also behind ReLU") {
   Matrix<float> a = Matrix<float>::Ones(20, 3), b = Matrix<float>::Ones(3, 9), c(20, 9);
   a(17, 1) = std::numeric_limits<float>::quiet_NaN();

@@ -90,7 +90,59 @@ class Gemm {
     }
   }
 
+  /// C[:, s] = A_s B[:, s] + bias_s from a(s) and bias(s): the sums of several products in one loop. How many it did,
+  /// from the first; only some numbers of rows are done at all.
+  template <class A, class Bias>
+  static Index side_by_side(View<Scalar> c, A&& a, ConstView<Scalar> b, Bias&& bias) {
+    if (b.rows() > depth) return 0;
+    if (c.rows() == packet) return all_beside<1, 4>(c, a, b, bias);
+    if (c.rows() == 2 * packet) return all_beside<2, 4>(c, a, b, bias);
+    if (c.rows() == 4 * packet) return all_beside<4, most / 4>(c, a, b, bias);
+    return 0;
+  }
+
  private:
+  template <int Panels, int Side, class A, class Bias>
+  static Index all_beside(View<Scalar> c, A&& a, ConstView<Scalar> b, Bias&& bias) {
+    Index s = 0;
+    for (; s + Side <= c.cols(); s += Side) beside<Panels, Side>(c, a, b, bias, s);
+    return s;
+  }
+
+  /// `Side` of them, from s on. The order of a sum is that of `kernel`.
+  template <int Panels, int Side, class A, class Bias>
+  static void beside(View<Scalar> c, A&& a, ConstView<Scalar> b, Bias&& bias, Index s) {
+    namespace E = Eigen::internal;
+    Packet sum[Side][Panels];
+    const Scalar *column[Side], *x[Side];
+    const Index step = a(s).outerStride();
+    QATTEN_UNROLL
+    for (int j = 0; j < Side; ++j) {
+      column[j] = a(s + j).data();
+      x[j] = b.col(s + j).data();
+      QATTEN_UNROLL
+      for (int i = 0; i < Panels; ++i) sum[j][i] = E::pset1<Packet>(Scalar(0));
+    }
+    for (Index k = 0; k < b.rows(); ++k) {
+      QATTEN_UNROLL
+      for (int j = 0; j < Side; ++j) {
+        const Packet y = E::pset1<Packet>(x[j][k]);
+        QATTEN_UNROLL
+        for (int i = 0; i < Panels; ++i)
+          sum[j][i] = E::pmadd(E::ploadu<Packet>(column[j] + k * step + i * packet), y, sum[j][i]);
+      }
+    }
+    QATTEN_UNROLL
+    for (int j = 0; j < Side; ++j) {
+      const Scalar* const shift = bias(s + j);
+      QATTEN_UNROLL
+      for (int i = 0; i < Panels; ++i) {
+        if (shift != nullptr) sum[j][i] = E::padd(sum[j][i], E::ploadu<Packet>(shift + i * packet));
+        E::pstoreu(c.col(s + j).data() + i * packet, sum[j][i]);
+      }
+    }
+  }
+
   /// Few rows, along which A lies contiguous, like B along its columns: packets of k.
   static void dots(View<Scalar> c, const Factor& a, const Factor& b, Index inner, const Then<Scalar>& then) {
     for (Index j = 0; j < c.cols(); ++j) {
@@ -307,6 +359,10 @@ class PlainGemm {
         c(i, j) = then.relu && sum < Scalar(0) ? Scalar(0) : sum;
       }
   }
+  template <class A, class Bias>
+  static Index side_by_side(View<Scalar>, A&&, ConstView<Scalar>, Bias&&) {
+    return 0;
+  }
 };
 
 template <class Scalar>
@@ -336,6 +392,16 @@ void product(View<Scalar> c, ConstView<Scalar> a, Transposed<Scalar> b, const Th
   eigen_assert(c.rows() == a.rows() && c.cols() == b.matrix.rows() && a.cols() == b.matrix.cols());
   detail::GemmOf<Scalar>::run(c, {a.data(), 1, a.outerStride()}, {b.matrix.data(), b.matrix.outerStride(), 1}, a.cols(),
                               then);
+}
+
+/// c.col(s) = a(s) b.col(s) + bias(s) for every column s, each by a matrix of its own; all matrices have one shape and
+/// stride, bias(s) may be null. The same bits as one product after the other, in less time, because no sum waits for
+/// another.
+template <class Scalar, class A, class Bias>
+void products_of_columns(View<Scalar> c, A&& a, ConstView<Scalar> b, Bias&& bias) {
+  eigen_assert(c.cols() == b.cols());
+  for (Index s = detail::GemmOf<Scalar>::side_by_side(c, a, b, bias); s < c.cols(); ++s)
+    product<Scalar>(c.col(s), a(s), b.col(s), {.bias = bias(s)});
 }
 
 }  // namespace qatten::inline QATTEN_ABI

@@ -68,7 +68,7 @@ class StateAttention {
     Matrix<Scalar> projected;     ///< p, or ∂p
     Matrix<Scalar> fold, bias;    ///< Mᵀ (sources, keys) and m (keys, 1)
     Matrix<Scalar> dfold, dbias;  ///< their gradients
-    Matrix<Scalar> query;         ///< q_h (embed, R) where M does not pay
+    Matrix<Scalar> query;         ///< q_h (embed, R) where M does not pay; of one sample, of all heads (embed, heads)
   };
 
   /// `names(h)` gives the names of head h's two layers: query and key.
@@ -120,7 +120,7 @@ class StateAttention {
     for (auto* m : {&scratch.bias, &scratch.dbias}) m->resize(keys_, 1);
     Index unfolded = batch;
     while (unfolded > 0 && folds(unfolded)) --unfolded;
-    scratch.query.resize(options_.embed, unfolded);
+    scratch.query.resize(options_.embed, std::max(unfolded, heads()));
   }
 
   void forward(const Vector<Scalar>& p, const Inputs& in, View<Scalar> attention, Cache& cache,
@@ -214,6 +214,7 @@ class StateAttention {
     detail::require(
         in.z.cols() == batch && (in.z.rows() == options_.sources || in.z.rows() == options_.sources * heads()),
         "StateAttention", "z must be (sources · heads, R) or (sources, R)");
+    if (batch == 1 && !folds(1)) return project_one(p, in, projected, scratch);
     for (Index h = 0; h < heads(); ++h) {
       const Head& head = heads_[static_cast<std::size_t>(h)];
       const ConstView<Scalar> w_q = block(p, head.query), w_k = block(p, key(head, keys_));
@@ -231,6 +232,19 @@ class StateAttention {
         product<Scalar>(p_h, transposed(w_k), q);
       }
     }
+  }
+
+  /// One sample: the heads' queries at once.
+  void project_one(const Vector<Scalar>& p, const Inputs& in, View<Scalar> projected, Scratch& scratch) const {
+    const auto at = [this](Index h) -> const Head& { return heads_[static_cast<std::size_t>(h)]; };
+    const Index own = in.z.rows() == options_.sources ? 0 : options_.sources;
+    products_of_columns<Scalar>(
+        scratch.query.leftCols(heads()), [&](Index h) -> ConstView<Scalar> { return block(p, at(h).query); },
+        {in.z.data(), options_.sources, heads(), own},
+        [&](Index h) { return options_.query_bias ? block(p, at(h).query_bias).data() : nullptr; });
+    for (Index h = 0; h < heads(); ++h)
+      product<Scalar>(projected.middleRows(h * keys_, keys_), transposed<Scalar>(block(p, key(at(h), keys_))),
+                      scratch.query.col(h));
   }
 
   /// ℓ_i = p · ũ_i

@@ -97,6 +97,15 @@ def threads():
     return table(("2 threads / 1", "target", *MAPS), rows)
 
 
+def systems():
+    """A whole update of every system, in updates of VDN."""
+    found, rows = by_name("systems"), []
+    for system in dict.fromkeys(name.split("/")[0] for name in found):
+        cells = [found[f"{system}/{name}"] for name in MAPS]
+        rows.append((system, *(f"{c['of vdn']:.2f} {percent(c['spread'])}<br>{c['steps/s']:.3g} steps/s" for c in cells)))
+    return table(("time / VDN's", *MAPS), rows)
+
+
 def peers_table(measured):
     rows = []
     for key, found in by_case(measured).items():
@@ -145,7 +154,7 @@ def compile_time():
     return table(("compiler", "flags", "what", "seconds", "peak MB"), [*rows, budget])
 
 
-ALL = {"machine": machine, "floors": floors, "throughput": throughput, "acting": acting, "threads": threads,
+ALL = {"machine": machine, "floors": floors, "throughput": throughput, "acting": acting, "threads": threads, "systems": systems,
        "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "products": products, "memory": memory,
        "compile_time": compile_time}
 

@@ -20,6 +20,7 @@
 #include "qatten/environments/games/two_step_game.hpp"
 #include "qatten/environments/grid/predator_prey.hpp"
 #include "qatten/environments/grid/stag_hunt.hpp"
+#include "qatten/environments/open_loop.hpp"
 #include "qatten/environments/remote/remote_environment.hpp"
 #include "qatten/environments/skirmish/skirmish.hpp"
 #include "qatten/training/options.hpp"
@@ -104,8 +105,12 @@ inline const std::vector<EnvironmentEntry>& environments() {
          Args variant({{"miscapture_punishment", punishment}});
          return make_environment<StagHunt>(StagHuntOptions{variant.real("miscapture_punishment", 0)});
        }},
-      {"skirmish", "skirmish:<map> env_args.rules=sc2 env_args.<SMAC's option>", "SMAC's battles, simulated here",
-       [](Name& map, Args& a, Index) { return make_environment<Skirmish>(map, skirmish_options(a)); }},
+      {"skirmish", "skirmish:<map> env_args.rules=sc2 env_args.<SMAC's option> env_args.open_loop=false",
+       "SMAC's battles, simulated here; with open_loop the agents see the time alone",
+       [](Name& map, Args& a, Index) {
+         return a.boolean("open_loop", false) ? make_environment<OpenLoop<Skirmish>>(map, skirmish_options(a))
+                                              : make_environment<Skirmish>(map, skirmish_options(a));
+       }},
       {"smac", "smac:<map> env_args.python=<Python that has smac> env_args.args_json={...}",
        "StarCraft II, by a socket",
        [](Name& map, Args& a, Index k) { return remote_environment(a, "smac.env:StarCraft2Env", map, k); }},

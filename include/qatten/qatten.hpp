@@ -29,6 +29,7 @@
 #include "qatten/environments/games/two_step_game.hpp"
 #include "qatten/environments/grid/predator_prey.hpp"
 #include "qatten/environments/grid/stag_hunt.hpp"
+#include "qatten/environments/open_loop.hpp"
 #include "qatten/environments/skirmish/policies.hpp"
 #include "qatten/environments/skirmish/replay_html.hpp"
 #include "qatten/environments/skirmish/terminal_view.hpp"

@@ -224,6 +224,7 @@ void run_scripted(Arguments& arguments, const Assignments& words) {
 /// `words` are those of the command line that are not in `arguments`.
 int run(Arguments& arguments, Assignments words) {
   const bool trains = !arguments.mixer.empty(), learned_before = !arguments.run.empty();
+  if (trains && learned_before) throw Error("of --mixer and --evaluate only one can be given");
   if (!trains && !learned_before) {
     run_scripted(arguments, words);
     return 0;
@@ -245,9 +246,8 @@ int run(Arguments& arguments, Assignments words) {
 int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app{
-      "SMAC's battles, simulated: trains a team (--mixer, and any option of train), or plays maps with scripted ones, "
-      "or "
-      "with what a run has learned."};
+      "SMAC's battles, simulated: trains a team (--mixer, and any option of train), or plays maps with scripted teams "
+      "or what a run has learned."};
   app.add_option("--map", arguments.maps, "one or more maps, or all")->delimiter(',');
   app.add_option("--mixer", arguments.mixer, "train with this mixer: qatten, qmix, vdn, iql, ...");
   app.add_option("--policy", arguments.policies,

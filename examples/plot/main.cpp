@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "qatten/io/atomic_file.hpp"
+#include "qatten/runs/run_clock.hpp"
 #include "qatten/runs/run_folder.hpp"
 #include "qatten/runs/svg_plot.hpp"
 
@@ -33,7 +34,7 @@ std::string label_of(const TrainingOptions& options) {
   return (options.name.empty() ? options.mixer : options.name) + " on " + options.env;
 }
 
-std::vector<Group> read_groups(const std::vector<std::string>& folders) {
+std::vector<Group> read_groups(const std::vector<std::string>& folders, bool minutes) {
   std::vector<Group> groups;
   for (const std::string& name : folders) {
     const RunFolder folder{name};
@@ -49,14 +50,20 @@ std::vector<Group> read_groups(const std::vector<std::string>& folders) {
         }
       group = groups.insert(groups.end(), {options, label, {}});
     }
-    group->runs.push_back(read_metrics(folder.metrics()));
+    std::map<std::string, Series> run = read_metrics(folder.metrics());
+    if (minutes) {
+      const Series times = read_minutes(folder.times());
+      for (auto& [key, series] : run) series = over_minutes(std::move(series), times);
+    }
+    group->runs.push_back(std::move(run));
   }
   return groups;
 }
 
 /// The curves of one metric; empty where no run has it.
-Panel make_panel(const std::string& key, const std::vector<Group>& groups) {
+Panel make_panel(const std::string& key, const std::vector<Group>& groups, bool minutes) {
   Panel panel{key, {}};
+  if (minutes) panel.x = "minutes";
   for (const Group& group : groups) {
     std::vector<Series> series;
     for (const auto& run : group.runs)
@@ -73,19 +80,20 @@ int main(int argc, char** argv) {
   std::vector<std::string> keys{"test_return_mean", "test_battle_won_mean", "return_mean", "loss",
                                 "q_taken_mean",     "target_mean"};
   std::string out = "metrics.svg";
-  bool log = false;
+  bool log = false, minutes = false;
   CLI::App app{"Draws the metrics of runs: medians, and quartiles over runs that differ in their seeds alone."};
   app.add_option("folders", folders, "folders of runs")->required();
   app.add_option("--key", keys, "what to draw, by its key in metrics.csv; can be given more than once")
       ->allow_extra_args(false);
   app.add_flag("--log", log, "logarithmic heights; what is not positive is left out");
+  app.add_flag("--minutes", minutes, "over the time that training took, rather than over steps");
   app.add_option("--out", out, "the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    const std::vector<Group> groups = read_groups(folders);
+    const std::vector<Group> groups = read_groups(folders, minutes);
     std::vector<Panel> panels;
     for (const std::string& key : keys)
-      if (Panel panel = make_panel(key, groups); !panel.curves.empty()) panels.push_back(std::move(panel));
+      if (Panel panel = make_panel(key, groups, minutes); !panel.curves.empty()) panels.push_back(std::move(panel));
     if (panels.empty()) throw Error("none of the runs has any of these metrics yet");
     const std::string svg = svg_plot(panels, log);
     const auto bytes = std::as_bytes(std::span(svg));

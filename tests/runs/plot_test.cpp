@@ -60,10 +60,11 @@ TEST_CASE("a picture has every curve in its frame, and only well-formed XML") {
     const std::string svg = svg_plot({{"return <mean> & more", {{"qatten", wide}, {"vdn", wide}}},
                                       {"flat", {{"a", flat}}},
                                       {"odd", {{"b", odd}}},
-                                      {"empty", {}}},
+                                      {"empty", {}, "minutes"}},
                                      log);
     CHECK_THAT(svg,
                contains("return &lt;mean&gt; &amp; more") && contains("qatten (2 runs)") && contains(">10k</text>"));
+    CHECK_THAT(svg, contains(">environment steps</text>") && contains(">minutes</text>"));
     CHECK(svg.find("nan") == svg.npos);
     CHECK(svg.find("inf") == svg.npos);
     std::vector<std::string> open;  // every element that is opened is closed

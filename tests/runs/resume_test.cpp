@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "io/files.hpp"
@@ -145,6 +146,13 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
   CHECK(outcome(root) == outcome(temporary / "undisturbed"));
   CHECK(train(root, {}, changes));  // finished already: nothing changes
   CHECK(outcome(root) == outcome(temporary / "undisturbed"));
+  const Series minutes = read_minutes(root / "times.csv");
+  std::set<double> measured;
+  for (const auto& [key, series] : read_metrics(root / "metrics.csv"))
+    measured.insert(series.x.begin(), series.x.end());
+  CHECK(minutes.x == std::vector<double>(measured.begin(), measured.end()));
+  CHECK(std::is_sorted(minutes.y.begin(), minutes.y.end()));
+  CHECK(minutes.y.back() > 0);
   const std::string log = read_text(root / "log.txt");
   for (const std::string part : {"started", "stopped at t_env", "resumed at t_env", "finished"})
     CHECK_THAT(log, contains(part));

@@ -50,6 +50,7 @@ struct RunFolder {
 
   std::filesystem::path config() const { return root / "config.json"; }
   std::filesystem::path metrics() const { return root / "metrics.csv"; }
+  std::filesystem::path times() const { return root / "times.csv"; }
   std::filesystem::path log() const { return root / "log.txt"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
 

@@ -13,10 +13,11 @@
 
 namespace qatten::inline QATTEN_ABI {
 
-/// A diagram of several curves over environment steps.
+/// A diagram of several curves.
 struct Panel {
   std::string title;
   std::vector<std::pair<std::string, Band>> curves;  ///< with their labels
+  std::string x = "environment steps";               ///< what they run over
 };
 
 namespace detail {
@@ -72,8 +73,8 @@ class PanelDrawing {
       svg += line(px(x), top, px(x), height - bottom) + label(px(x), height - bottom + 16, "middle", x);
     for (const double y : log_ ? powers_of_ten(y_low_, y_high_) : ticks(y_low_, y_high_))
       svg += line(left, py(y), width - right, py(y)) + label(left - 6, py(y) + 4, "end", log_ ? std::pow(10, y) : y);
-    svg += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">environment steps</text>\n",
-                  (left + width - right) / 2, height - 8);
+    svg += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (left + width - right) / 2, height - 8) +
+           xml_text(panel_.x) + "</text>\n";
     for (std::size_t k = 0; k < panel_.curves.size(); ++k) svg += curve(k);
     return svg;
   }

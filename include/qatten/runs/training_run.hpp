@@ -9,14 +9,15 @@
 
 #include "qatten/runs/append_file.hpp"
 #include "qatten/runs/config.hpp"
+#include "qatten/runs/run_clock.hpp"
 #include "qatten/runs/run_folder.hpp"
 #include "qatten/runs/trainer_state.hpp"
 #include "qatten/training/progress.hpp"
 
 namespace qatten::inline QATTEN_ABI {
 
-/// config.json, metrics.csv (a row a number: t_env, episode, key, value), log.txt and checkpoints/ of one training. The
-/// observers given are told what the training tells, and may stop it.
+/// config.json, metrics.csv (a row a number: t_env, episode, key, value), times.csv, log.txt and checkpoints/ of one
+/// training. The observers given are told what the training tells, and may stop it.
 class TrainingRun final : public TrainingObserver {
  public:
   enum class Start { fresh, resume };
@@ -29,10 +30,12 @@ class TrainingRun final : public TrainingObserver {
         trainer_(trainer),
         observers_(std::move(observers)),
         metrics_(prepare(folder_, start)),
+        clock_(folder_.times()),
         log_(folder_.log()) {
     if (start == Start::fresh) {
       write_config();
       metrics_.append(header);
+      clock_.start();
       log("started\n" + describe(trainer_));
     } else {
       remove_leftovers();
@@ -60,6 +63,7 @@ class TrainingRun final : public TrainingObserver {
   }
 
   void metric(const MetricRow& row) override {
+    clock_.mark(row.t_env);
     metrics_.append(std::to_string(row.t_env) + "," + std::to_string(row.episode) + "," + row.key + "," +
                     detail::shortest(row.value) + "\n");
     for (TrainingObserver* o : observers_) o->metric(row);
@@ -162,11 +166,13 @@ class TrainingRun final : public TrainingObserver {
                       folder_.root.string() + " has metrics but no checkpoint to go on from; was save_model off?");
       metrics_.cut(0);
       metrics_.append(header);
+      clock_.start();
       warning("there is no checkpoint yet: starting at the beginning");
       return;
     }
     get_trainer(checkpoint, trainer_);
     metrics_.cut(checkpoint.get<std::int64_t>("metrics.size"));
+    clock_.start(trainer_.state().t_env);
     log("resumed at t_env " + std::to_string(trainer_.state().t_env));
   }
 
@@ -207,7 +213,9 @@ class TrainingRun final : public TrainingObserver {
   RunFolder folder_;
   Trainer& trainer_;
   std::vector<TrainingObserver*> observers_;
-  AppendFile metrics_, log_;
+  AppendFile metrics_;
+  RunClock clock_;
+  AppendFile log_;
   Pace pace_;
   Pace::Clock::time_point next_line_{};
 };

@@ -150,7 +150,7 @@ TEST_CASE("Ctrl-C stores a checkpoint from which the run goes on to the same bit
   std::set<double> measured;
   for (const auto& [key, series] : read_metrics(root / "metrics.csv"))
     measured.insert(series.x.begin(), series.x.end());
-  CHECK(minutes.x == std::vector<double>(measured.begin(), measured.end()));
+  REQUIRE(minutes.x == std::vector<double>(measured.begin(), measured.end()));
   CHECK(std::is_sorted(minutes.y.begin(), minutes.y.end()));
   CHECK(minutes.y.back() > 0);
   const std::string log = read_text(root / "log.txt");

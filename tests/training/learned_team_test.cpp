@@ -17,12 +17,7 @@ using skirmish::Thoughts;
 namespace {
 
 /// Of mixers and other systems.
-std::vector<std::string> names() {
-  std::vector<std::string> all;
-  for (const auto* list : {&mixer_names(), &system_names()})
-    for (const auto& [name, description] : *list) all.push_back(name);
-  return all;
-}
+const std::vector<std::string_view>& names = find_option("mixer").limits.choices;
 
 TrainingOptions options_with(const std::string& agent, const std::string& mixer) {
   TrainingOptions options = small_options();
@@ -46,7 +41,8 @@ Episode<float> play(E&& game, LearnedTeam<float>& team, Each&& each) {
 
 TEST_CASE("every system that can be named acts as in an evaluation") {
   for (const std::string agent : {"rnn", "ff", "tarmac"})
-    for (const std::string& mixer : names()) {
+    for (const std::string_view name : names) {
+      const std::string mixer(name);
       CAPTURE(agent, mixer);
       const TrainingOptions options = options_with(agent, mixer);
       const auto learner = make_learner<float>(options, sizes());
@@ -62,7 +58,8 @@ TEST_CASE("every system that can be named acts as in an evaluation") {
 }
 
 TEST_CASE("thoughts are there where the system has them") {
-  for (const std::string& mixer : names()) {
+  for (const std::string_view name : names) {
+    const std::string mixer(name);
     CAPTURE(mixer);
     const TrainingOptions options = options_with("rnn", mixer);
     LearnedTeam team(options, sizes(), make_learner<float>(options, sizes())->state().parameters);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ctime>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,17 @@ inline double spread(std::vector<double> x) {
   return median(std::move(x)) / middle;
 }
 
+/// What to call instead of measuring, so that a simulator can count instructions: --count=work:3 calls the work of each
+/// benchmark three times, --count=floor:3 its floor.
+struct Count {
+  bool floor;
+  Index calls;
+};
+inline std::optional<Count>& count() {
+  static std::optional<Count> chosen;
+  return chosen;
+}
+
 /// Measures `work`, which treats `samples` samples and leaves `results`, beside `floor`, whose arithmetic is `flops`
 /// (0: it does none). Counters:
 ///
@@ -59,6 +71,10 @@ inline double spread(std::vector<double> x) {
 template <class Work, class Bare>
 void measure(benchmark::State& state, const std::string& unit, Index samples, Work&& work, Bare&& floor, double flops,
              std::initializer_list<ConstView<float>> results, const char* ratio = "floor") {
+  if (count()) {
+    for (Index k = 0; k < count()->calls; ++k) count()->floor ? floor() : work();
+    return state.SkipWithError("counted, not measured");
+  }
   work();
   floor();
   for (const ConstView<float>& result : results) {
@@ -93,11 +109,22 @@ inline std::string compiler() {
 #endif
 }
 
+/// Takes --count=WHAT:CALLS out of the arguments.
+inline void take_count(std::vector<char*>& arguments) {
+  const std::string prefix = "--count=", floor = prefix + "floor:", work = prefix + "work:";
+  std::erase_if(arguments, [&](const std::string& argument) {
+    if (!argument.starts_with(floor) && !argument.starts_with(work)) return false;
+    count() = {argument.starts_with(floor), std::stol(argument.substr(argument.find(':') + 1))};
+    return true;
+  });
+}
+
 /// `main` of every program: Google Benchmark's own, with a table of counters and short runs unless told otherwise.
 inline int run_all(int argc, char** argv, const std::string& seconds_each = "0.1") {
   std::string tabular = "--benchmark_counters_tabular=true", min_time = "--benchmark_min_time=" + seconds_each;
   std::vector<char*> arguments = {argv[0], tabular.data(), min_time.data()};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
+  take_count(arguments);
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;

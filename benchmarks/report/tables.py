@@ -50,6 +50,14 @@ def floors():
     return table(("time / floor", "target", *MAPS), rows)
 
 
+def openblas():
+    """A whole update over the floor of OpenBLAS's products."""
+    found = by_name("learner_openblas")
+    rows = [(mixer, *(f"{found[f'{mixer}/{name}/update']['floor']:.2f} {percent(found[f'{mixer}/{name}/update']['spread'])}"
+                      for name in MAPS)) for mixer in ("qatten", "qmix", "vdn")]
+    return table(("update / OpenBLAS's products", *MAPS), rows)
+
+
 def throughput():
     """Rows or steps a second, GFLOP/s."""
     rows = []
@@ -82,6 +90,16 @@ def acting():
         ratios = [f"{by_name('mixers')[f'{mixer}/{name}/evaluate_one']['read']:.1f}" for name in MAPS]
         rows.append((f"one row, {title}, over one reading of its parameters", "", *ratios))
     return table(("", "target", *MAPS), rows)
+
+
+def instructions():
+    """Instructions and misses of one call, and of its floor's."""
+    rows = []
+    for r in load("instructions")["rows"]:
+        per = lambda key: f"{r['work ' + key]:,} : {r['floor ' + key]:,}".replace(",", "\u2009")
+        ratio = r["work instructions"] / r["floor instructions"]
+        rows.append((f"`{r['name']}`", f"{ratio:.2f}", *(per(k) for k in ("instructions", "D1", "LL"))))
+    return table(("ours : floor", "ratio", "instructions", "misses, 48 KiB", "misses, 1 MiB"), rows)
 
 
 def threads():
@@ -154,9 +172,9 @@ def compile_time():
     return table(("compiler", "flags", "what", "seconds", "peak MB"), [*rows, budget])
 
 
-ALL = {"machine": machine, "floors": floors, "throughput": throughput, "acting": acting, "threads": threads, "systems": systems,
-       "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "products": products, "memory": memory,
-       "compile_time": compile_time}
+ALL = {"machine": machine, "floors": floors, "openblas": openblas, "throughput": throughput, "acting": acting, "threads": threads, "systems": systems,
+       "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "instructions": instructions,
+       "products": products, "memory": memory, "compile_time": compile_time}
 
 
 def page():

@@ -172,9 +172,9 @@ def compile_time():
     return table(("compiler", "flags", "what", "seconds", "peak MB"), [*rows, budget])
 
 
-ALL = {"machine": machine, "floors": floors, "openblas": openblas, "throughput": throughput, "acting": acting, "threads": threads, "systems": systems,
-       "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth, "instructions": instructions,
-       "products": products, "memory": memory, "compile_time": compile_time}
+ALL = {"machine": machine, "floors": floors, "openblas": openblas, "throughput": throughput, "acting": acting,
+       "threads": threads, "systems": systems, "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth,
+       "instructions": instructions, "products": products, "memory": memory, "compile_time": compile_time}
 
 
 def page():

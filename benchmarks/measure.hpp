@@ -54,7 +54,7 @@ struct Count {
   bool floor;
   Index calls;
 };
-inline std::optional<Count>& count() {
+inline std::optional<Count>& counting() {
   static std::optional<Count> chosen;
   return chosen;
 }
@@ -71,8 +71,8 @@ inline std::optional<Count>& count() {
 template <class Work, class Bare>
 void measure(benchmark::State& state, const std::string& unit, Index samples, Work&& work, Bare&& floor, double flops,
              std::initializer_list<ConstView<float>> results, const char* ratio = "floor") {
-  if (count()) {
-    for (Index k = 0; k < count()->calls; ++k) count()->floor ? floor() : work();
+  if (counting()) {
+    for (Index k = 0; k < counting()->calls; ++k) counting()->floor ? floor() : work();
     return state.SkipWithError("counted, not measured");
   }
   work();
@@ -114,7 +114,7 @@ inline void take_count(std::vector<char*>& arguments) {
   const std::string prefix = "--count=", floor = prefix + "floor:", work = prefix + "work:";
   std::erase_if(arguments, [&](const std::string& argument) {
     if (!argument.starts_with(floor) && !argument.starts_with(work)) return false;
-    count() = {argument.starts_with(floor), std::stol(argument.substr(argument.find(':') + 1))};
+    counting() = {argument.starts_with(floor), std::stol(argument.substr(argument.find(':') + 1))};
     return true;
   });
 }

@@ -229,7 +229,7 @@ def context():
 def time_of(run, duration, on_wall):
     """Seconds of one call: on one thread the processor's, which other programs do not add to; otherwise the wall's."""
     start, start_cpu, calls, batch = time.perf_counter(), time.process_time(), 0, 1
-    while time.perf_counter() - start < duration:
+    while calls == 0 or time.perf_counter() - start < duration:
         for _ in range(batch):
             run()
         calls += batch

@@ -239,6 +239,14 @@ def time_of(run, duration, on_wall):
     return (time.process_time() - start_cpu) / calls
 
 
+def whole(f):
+    """Compiled, all of it: what would go back to eager, or did after too many shapes, is an error."""
+    config = torch._dynamo.config
+    limit = "fail_on_recompile_limit_hit"
+    setattr(config, limit if hasattr(config, limit) else "fail_on_cache_limit_hit", True)  # until 2.6
+    return torch.compile(f, fullgraph=True)
+
+
 def serve(folder, threads, compiled):
     torch.set_num_threads(threads)
     now, m = None, None
@@ -246,7 +254,9 @@ def serve(folder, threads, compiled):
         name, case, duration = line.split()
         if name != now:
             m = None  # one map at a time
-            m = Map(folder / f"{name}.safetensors", compiled)
+            if compiled:
+                torch._dynamo.reset()  # else what the last map compiled counts against this one's limit
+            m = Map(folder / f"{name}.safetensors", whole if compiled else lambda f: f)
             now = name
         m.cases[case]()
         print(time_of(m.cases[case], float(duration), threads > 1), flush=True)
@@ -264,7 +274,7 @@ def main():
     elif given.command == "check":
         check(given.folder)
     else:
-        serve(given.folder, given.threads, torch.compile if given.compiled else lambda f: f)
+        serve(given.folder, given.threads, given.compiled)
 
 
 if __name__ == "__main__":

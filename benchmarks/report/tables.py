@@ -136,6 +136,13 @@ def peers_table(measured):
     return table(("PyTorch / ours", "aim", *MAPS), rows)
 
 
+def compiled():
+    """PyTorch of a version that compiles, eager and compiled, under a line that says what ran."""
+    found = load("peers_compiled")
+    context = "; ".join(f"{what} {value}" for what, value in found["context"].items())
+    return f"{context}.\n\n{peers_table(found['rows'])}"
+
+
 def growth():
     rows = []
     found = by_name("growth")
@@ -173,8 +180,8 @@ def compile_time():
 
 
 ALL = {"machine": machine, "floors": floors, "openblas": openblas, "throughput": throughput, "acting": acting,
-       "threads": threads, "systems": systems, "peers": lambda: peers_table(load("peers")["rows"]), "growth": growth,
-       "instructions": instructions, "products": products, "memory": memory, "compile_time": compile_time}
+       "threads": threads, "systems": systems, "peers": lambda: peers_table(load("peers")["rows"]), "compiled": compiled,
+       "growth": growth, "instructions": instructions, "products": products, "memory": memory, "compile_time": compile_time}
 
 
 def page():

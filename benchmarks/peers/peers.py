@@ -243,7 +243,7 @@ def whole(f):
     """Compiled, all of it: what would go back to eager, or did after too many shapes, is an error."""
     config = torch._dynamo.config
     limit = "fail_on_recompile_limit_hit"
-    setattr(config, limit if hasattr(config, limit) else "fail_on_cache_limit_hit", True)  # until 2.6
+    setattr(config, limit if hasattr(config, limit) else "fail_on_cache_limit_hit", True)  # its name until 2.6
     return torch.compile(f, fullgraph=True)
 
 

@@ -4,7 +4,8 @@
 Each case is a turn of ours and a turn of theirs, one right after the other, several rounds; times are medians, the
 ratio is the median of the rounds' ratios, spread the median distance from a median as a fraction of it. Writes
 OUT_DIR/peers.json and OUT_DIR/peers.md. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset, so that OpenBLAS chooses for
-itself, and PyTorch is given AVX-512 where the processor has it: both make PyTorch faster.
+itself, PyTorch is given AVX-512 where the processor has it, and OpenBLAS is the one whose threads are OpenMP's, as
+PyTorch's are: with threads of its own beside those each waits for the other. All make PyTorch faster.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import tables  # noqa: E402
 from results import MAPS  # noqa: E402
 
 PYTHON = "/usr/bin/python3"  # Debian's, which python3-torch is for
+OPENMP = "openblas-openmp/libblas.so.3"  # in Debian's folder of libraries
 MIXERS = ("qatten", "qatten-pymarl2", "qmix", "vdn")
 # (case of theirs, on two threads as well)
 CASES = (
@@ -38,6 +40,10 @@ CASES = (
 def environment(threads):
     env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     env.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads), PYTHONDONTWRITEBYTECODE="1")
+    found = sorted(pathlib.Path("/usr/lib").glob(f"*/{OPENMP}"))
+    if not found:
+        sys.exit("compare.py: no OpenBLAS with OpenMP's threads; scripts/setup --peers installs it")
+    env["LD_LIBRARY_PATH"] = str(found[0].parent)
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     if {"avx512vl", "avx512bw", "avx512dq"} <= set(flags):
         env.setdefault("ATEN_CPU_CAPABILITY", "avx512")

@@ -101,7 +101,10 @@ class PayoffReader {
   }
 
   static std::string quoted(std::string_view word) {
-    return "'" + std::string(word.substr(0, 32)) + (word.size() > 32 ? "..." : "") + "'";
+    std::string text(1, '\'');
+    text += word.substr(0, 32);
+    text += word.size() > 32 ? "...'" : "'";
+    return text;
   }
 
   std::string where() const { return source_ + ": line " + std::to_string(line_) + ": "; }

@@ -29,8 +29,8 @@ Cells cells_of(const Game& game) { return {game.cells().begin(), game.cells().en
 
 TEST_CASE("the authors' settings") {
   const Game small(predator_prey_setting("5x5")), large(predator_prey_setting("7x7"));
-  CHECK(small.info() == EnvironmentInfo{2, 5, 6, 6, 2, 100});
-  CHECK(large.info() == EnvironmentInfo{4, 5, 12, 12, 2, 100});
+  CHECK(small.info() == EnvironmentInfo{2, 5, 8, 6, 2, 100});
+  CHECK(large.info() == EnvironmentInfo{4, 5, 14, 12, 2, 100});
   CHECK(small.highest_return() == 100);
   CHECK(large.highest_return() == 200);
   CHECK_THROWS_AS(predator_prey_setting("6x6"), Error);
@@ -143,17 +143,18 @@ TEST_CASE("the mean reward of the smallest board is that of its closed form") {
   CHECK(std::abs(sum / episodes - (1 - 2 * penalty) / 3) < 5 * deviation);
 }
 
-TEST_CASE("everyone sees where all stand, scaled as the authors do") {
+TEST_CASE("everyone sees where all are from where it stands, scaled as the authors do") {
   Game game;
   game.reset(Random(0), Cells{{0, 4}, {3, 1}, {2, 2}});
   Vector<float> state(6);
   state << -0.5f, 0.3f, 0.1f, -0.3f, -0.1f, -0.1f;
+  Matrix<float> obs(8, 2);
+  obs.col(0) << 0.0f, 0.0f, 0.6f, -0.6f, 0.4f, -0.4f, -0.5f, 0.3f;
+  obs.col(1) << -0.6f, 0.6f, 0.0f, 0.0f, -0.2f, 0.2f, 0.1f, -0.3f;
   const Seen seen = look(game);
   CHECK((seen.state.col(0) - state).cwiseAbs().maxCoeff() < 1e-7f);
-  for (Index i = 0; i < 2; ++i) {
-    CHECK((seen.obs.col(i) == seen.state.col(0)));
-    CHECK((seen.units.col(i) == seen.state.col(0).segment(2 * i, 2)));
-  }
+  CHECK((seen.obs - obs).cwiseAbs().maxCoeff() < 1e-7f);
+  for (Index i = 0; i < 2; ++i) CHECK((seen.units.col(i) == seen.state.col(0).segment(2 * i, 2)));
   CHECK((seen.available.array() == 1).all());
 }
 

@@ -40,8 +40,10 @@ inline PredatorPreyOptions predator_prey_setting(std::string_view name) {
 ///   2. for each prey the team gets +1 where at least two predators stand beside it, −P where exactly one does;
 ///   3. each prey that two touched goes on from a free cell by chance, another one than its own.
 ///
-/// The episode is cut off (truncated) at its limit. Actions: up, left, stay, right, down. Everyone sees the state: row
-/// and column of each predator, then of each prey, as (x − size/2) / size. Unit features: the predator's own two.
+/// The episode is cut off (truncated) at its limit. Actions: up, left, stay, right, down. The state is row and column
+/// of each predator, then of each prey, as (x − size/2) / size. A predator sees where all are from where it stands, in
+/// the same order and scale, and its own two of the state (as the first lines of the authors' networks make of the
+/// state, whichever the system). Unit features: the predator's own two.
 class PredatorPrey {
  public:
   enum Action { up, left, stay, right, down };
@@ -55,7 +57,7 @@ class PredatorPrey {
     const Index width = 2 * std::ssize(members_);
     return {.n_agents = options_.n_predators,
             .n_actions = n_actions,
-            .obs_shape = width,
+            .obs_shape = width + 2,
             .state_shape = width,
             .unit_dim = 2,
             .episode_limit = options_.episode_limit};
@@ -76,8 +78,14 @@ class PredatorPrey {
       o.state(2 * k, 0) = scaled(member(k).row);
       o.state(2 * k + 1, 0) = scaled(member(k).column);
     }
-    o.obs.colwise() = o.state.col(0);
-    for (Index i = 0; i < options_.n_predators; ++i) o.units.col(i) = o.state.col(0).segment(2 * i, 2);
+    for (Index i = 0; i < options_.n_predators; ++i) {
+      for (Index k = 0; k < std::ssize(members_); ++k) {
+        o.obs(2 * k, i) = offset(member(k).row - member(i).row);
+        o.obs(2 * k + 1, i) = offset(member(k).column - member(i).column);
+      }
+      o.units.col(i) = o.state.col(0).segment(2 * i, 2);
+      o.obs.col(i).tail(2) = o.units.col(i);
+    }
   }
 
   /// Throws when the episode has ended, and unless there is one action per predator, each in 0 … 4.
@@ -121,6 +129,7 @@ class PredatorPrey {
     const double size = double(options_.size);
     return static_cast<float>((x - size / 2) / size);
   }
+  float offset(int x) const { return static_cast<float>(x / double(options_.size)); }
 
   void move_all(std::span<const int> actions) {
     steps_.assign(actions.begin(), actions.end());
